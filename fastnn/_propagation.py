@@ -1,0 +1,255 @@
+"""Compiled twins of the functions that several notebooks share: activations, forward, backward, costs.
+
+Everything here checks its arguments as the reference does and leaves the arithmetic to the kernels. Dtypes without
+kernels (float16 parameters) go to the reference.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn.kernels.backward import (
+    activation_gradient,
+    finish_weight_gradient,
+    output_delta,
+    relu_backward,
+    weight_gradient,
+)
+from fastnn.kernels.dropout import dropout_backward, dropout_forward
+from fastnn.kernels.elementwise import RELU, SIGMOID, activation_forward
+from fastnn.kernels.forward import bias_activation_forward, layer_forward
+from fastnn.kernels.losses import SQUARES_PER_SUM, cross_entropy, square_sum
+from fastnn.reference import activations, layers, propagation
+from fastnn.reference.layers import Arrays
+from fastnn.runtime import launch
+
+_FLOAT64 = np.dtype(np.float64)
+_FLOAT32 = np.dtype(np.float32)
+
+# Multiply-adds of a product above which OpenBLAS is ahead of our tiles.
+BLAS_FMAS = 200_000
+
+# Serial time of the kernels, rough: nanoseconds per multiply-add, and per element of each pass.
+FMA_NS = 0.06
+RELU_NS = 0.3
+SIGMOID_NS = 1.2
+COST_NS = 3.0
+
+
+def documented_as(reference: Callable) -> Callable:
+    """Give a twin the docstring of the reference function, which says what both compute."""
+
+    def document(function: Callable) -> Callable:
+        function.__doc__ = reference.__doc__
+        return function
+
+    return document
+
+
+def compiled_dtype(*arrays: np.ndarray) -> np.dtype | None:
+    """Return the dtype that NumPy would compute with, float64 for integers; None if there is no kernel for it."""
+    for array in arrays:
+        if array.dtype is not _FLOAT64:
+            dtype = np.result_type(*[a.dtype for a in arrays])
+            if dtype.kind != "f":
+                return _FLOAT64
+            return dtype if dtype in (_FLOAT64, _FLOAT32) else None
+    return _FLOAT64
+
+
+def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the array contiguous and of that dtype, itself if it is so already."""
+    if array.dtype is dtype and array.flags.c_contiguous:
+        return array
+    return np.ascontiguousarray(array, dtype)
+
+
+@documented_as(activations.sigmoid)
+def sigmoid(x: ArrayLike) -> np.ndarray:
+    x = validation.real_array("x", x)
+    dtype = compiled_dtype(x)
+    out = np.empty(x.shape, dtype)
+    launch(activation_forward, SIGMOID_NS * out.size, ready(x, dtype), out, SIGMOID)
+    return out if x.ndim else out[()]
+
+
+@documented_as(activations.relu)
+def relu(x: ArrayLike) -> np.ndarray:
+    x = validation.real_array("x", x)
+    if x.dtype.kind != "f":
+        return activations.relu(x)
+    out = np.empty(x.shape, x.dtype)
+    launch(activation_forward, RELU_NS * out.size, ready(x, x.dtype), out, RELU)
+    return out if x.ndim else out[()]
+
+
+def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Z and A of one layer, or those of the reference where there is no kernel for the dtype."""
+    dtype = compiled_dtype(W, A_prev, b)
+    if dtype is None:
+        Z = np.dot(W, A_prev) + b
+        return Z, np.maximum(0, Z) if activation == RELU else activations.logistic(Z)
+    W, A_prev, b = ready(W, dtype), ready(A_prev, dtype), ready(b, dtype)
+    shape = (W.shape[0], A_prev.shape[1])
+    Z, A = np.empty(shape, dtype), np.empty(shape, dtype)
+    pass_ns = Z.size * (RELU_NS if activation == RELU else SIGMOID_NS)
+    fmas = W.size * shape[1]
+    if fmas > BLAS_FMAS:
+        np.dot(W, A_prev, out=Z)
+        launch(bias_activation_forward, pass_ns, Z, b, A, activation)
+    else:
+        launch(layer_forward, FMA_NS * fmas + pass_ns, W, A_prev, b, Z, A, activation)
+    return Z, A
+
+
+def forward(
+    X: np.ndarray, parameters: Arrays, keep_prob: float | None = None
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Run LINEAR-RELU layers, with dropout if keep_prob is given, and a LINEAR-SIGMOID one on checked arguments."""
+    n_layers = len(parameters) // 2
+    A = X  # (n_x, m)
+    cache: list[np.ndarray] = []
+    for layer in range(1, n_layers):
+        W, b = parameters[f"W{layer}"], parameters[f"b{layer}"]
+        Z, A = _layer(W, A, b, RELU)  # (n_l, m)
+        if keep_prob is None:
+            cache += (Z, A, W, b)
+        else:
+            uniform = np.random.rand(*Z.shape)
+            D, kept = np.empty(Z.shape, np.bool_), np.empty_like(A)
+            launch(
+                dropout_forward, 2.0 * A.size, uniform.reshape(-1), keep_prob, A.reshape(-1), D.reshape(-1),
+                kept.reshape(-1),
+            )  # fmt: skip
+            A = kept
+            cache += (Z, D, A, W, b)
+    W, b = parameters[f"W{n_layers}"], parameters[f"b{n_layers}"]
+    Z, A = _layer(W, A, b, SIGMOID)
+    return A, (*cache, Z, A, W, b)
+
+
+@documented_as(propagation.forward_propagation)
+def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    X = validation.examples("X", X)
+    validation.network(parameters, X.shape[0])
+    return forward(layers.input_for(X, parameters), parameters)
+
+
+def _weight_gradient(
+    dZ: np.ndarray, A_prev: np.ndarray, W: np.ndarray, scale: float, decay: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return dW = scale dZ A_prev^T + decay W and db = scale * sum of dZ over examples."""
+    dtype = dZ.dtype
+    dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
+    fmas = dW.size * dZ.shape[1]
+    if fmas > BLAS_FMAS:
+        np.dot(dZ, A_prev.T, out=dW)
+        launch(finish_weight_gradient, RELU_NS * (dW.size + dZ.size), dZ, W, scale, decay, dW, db)
+    else:
+        launch(weight_gradient, FMA_NS * fmas, dZ, A_prev, W, scale, decay, dW, db)
+    return dW, db
+
+
+def backward(
+    X: np.ndarray,
+    Y: np.ndarray,
+    cache: Sequence[np.ndarray],
+    z: str,
+    a: str,
+    mean: bool,
+    lambd: float = 0.0,
+    keep_prob: float | None = None,
+) -> Arrays:
+    """Go backward through all layers on checked arguments: keys z{l}, dW{l}, db{l}, a{l-1}.
+
+    With `mean` the 1/m sits inside dz of the output layer, otherwise in dW and db.
+    """
+    stack = layers.per_layer(cache, 4 if keep_prob is None else 5)
+    dtype = compiled_dtype(X, Y, *cache)
+    if dtype is None or any(array.dtype is not dtype for array in cache if array.dtype != np.bool_):
+        # Mixed dtypes are NumPy's to promote.
+        if mean:
+            return layers.mean_backward(X, Y, cache)
+        return layers.total_backward(X, Y, cache, lambd or None, keep_prob)
+    m = X.shape[1]
+    scale = 1.0 if mean else 1.0 / m
+    A = ready(cache[-3], dtype)
+    dZ = np.empty(A.shape, dtype)  # (n_L, m)
+    launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
+    grads = {}
+    for layer in range(len(stack), 0, -1):
+        W = ready(stack[layer - 1][-2], dtype)  # (n_l, n_{l-1})
+        below = stack[layer - 2]
+        A_prev = ready(below[-3] if layer > 1 else X, dtype)  # (n_{l-1}, m)
+        grads[f"{z}{layer}"] = dZ
+        grads[f"dW{layer}"], grads[f"db{layer}"] = _weight_gradient(dZ, A_prev, W, scale, lambd / m)
+        if layer > 1:
+            dA = np.empty(A_prev.shape, dtype)
+            if W.size * m > BLAS_FMAS:
+                np.dot(W.T, dZ, out=dA)
+            else:
+                launch(activation_gradient, FMA_NS * W.size * m, W, dZ, dA)
+            if keep_prob is not None:
+                kept = np.empty_like(dA)
+                D = np.ascontiguousarray(below[1])
+                launch(
+                    dropout_backward,
+                    2.0 * dA.size,
+                    dA.reshape(-1),
+                    D.reshape(-1),
+                    keep_prob,
+                    kept.reshape(-1),
+                )
+                dA = kept
+            dZ = np.empty_like(dA)
+            launch(relu_backward, RELU_NS * dA.size, dA, A_prev, dZ)
+            grads[f"{a}{layer - 1}"] = dA
+    return grads
+
+
+@documented_as(propagation.backward_propagation)
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    return backward(X, Y, cache, "dz", "da", mean=True)
+
+
+def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:
+    """Return the sum of -y log(a) - (1-y) log(1-a) over all outputs, with or without its NaN."""
+    dtype = compiled_dtype(A, Y)
+    terms = np.empty(A.size, dtype)
+    total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
+    return dtype.type(total)
+
+
+def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
+    """Return the mean cross-entropy over examples, leaving out NaN as the course does."""
+    return 1.0 / Y.shape[1] * total_cross_entropy(A, Y, skip_nan=True)
+
+
+def squared_weights(parameters: Arrays) -> np.floating:
+    """Return the sum of the squares of all weights."""
+    total = np.float64(0)
+    for layer in range(1, len(parameters) // 2 + 1):
+        W = parameters[f"W{layer}"]
+        dtype = compiled_dtype(W)
+        if dtype is None:
+            total = total + np.sum(np.square(W))
+            continue
+        partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)
+        total = total + launch(square_sum, RELU_NS * W.size, ready(W, dtype), partial)
+    return total
+
+
+@documented_as(propagation.predict)
+def predict(X: ArrayLike, y: ArrayLike, parameters: Arrays) -> np.ndarray:
+    X, y = validation.labelled_examples(X, y, parameters)
+    a, _ = forward(layers.input_for(X, parameters), parameters)
+    return layers.predictions(a, y)
+
+
+@documented_as(propagation.predict_dec)
+def predict_dec(parameters: Arrays, X: ArrayLike) -> np.ndarray:
+    a, _ = forward_propagation(X, parameters)
+    return layers.decide(a)

@@ -1,0 +1,105 @@
+"""The gradient checking notebook, compiled: the differences of all parameters in parallel.
+
+Names, signatures and results are those of `fastnn.reference.gradient_checking`; what has no kernel work is the
+reference's own.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn._propagation import (
+    FMA_NS,
+    SIGMOID_NS,
+    backward,
+    documented_as,
+    forward,
+    relu,
+    sigmoid,
+    total_cross_entropy,
+)
+from fastnn._training import SLICE_SECONDS, layer_table
+from fastnn.kernels.gradient_check import cost_differences
+from fastnn.kernels.train import BLOCK
+from fastnn.reference import gradient_checking as reference
+from fastnn.reference import layers
+from fastnn.reference.gradient_checking import (
+    backward_propagation,
+    dictionary_to_vector,
+    forward_propagation,
+    gradient_check,
+    gradients_to_vector,
+    vector_to_dictionary,
+)
+from fastnn.reference.layers import Arrays
+from fastnn.runtime import available_threads, launch
+
+__all__ = [
+    "backward_propagation",
+    "backward_propagation_n",
+    "dictionary_to_vector",
+    "forward_propagation",
+    "forward_propagation_n",
+    "gradient_check",
+    "gradient_check_n",
+    "gradients_to_vector",
+    "relu",
+    "sigmoid",
+    "vector_to_dictionary",
+]
+
+
+@documented_as(reference.forward_propagation_n)
+def forward_propagation_n(  # noqa: D103
+    X: ArrayLike, Y: ArrayLike, parameters: Arrays
+) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+    X, Y = validation.labelled_examples(X, Y, parameters, "Y")
+    A, cache = forward(layers.input_for(X, parameters), parameters)
+    return 1.0 / X.shape[1] * total_cross_entropy(A, Y, skip_nan=False), cache
+
+
+@documented_as(reference.backward_propagation_n)
+def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
+    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    return backward(X, Y, cache, "dZ", "dA", mean=False)
+
+
+@documented_as(reference.gradient_check_n)
+def gradient_check_n(  # noqa: D103
+    parameters: Arrays, gradients: Arrays, X: ArrayLike, Y: ArrayLike, epsilon: float = 1e-7
+) -> np.floating:
+    return reference.compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon)
+
+
+def _costs_around(
+    theta: np.ndarray, shapes: dict[str, tuple[int, ...]], X: np.ndarray, Y: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the costs with each parameter in turn moved by +epsilon and by -epsilon."""
+    X, Y = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(Y, np.float64)
+    sizes = [X.shape[0], *(shape[0] for name, shape in shapes.items() if name.startswith("W"))]
+    *table, n_parameters = layer_table(sizes)
+    threads = available_threads()
+    thetas = np.repeat(theta.reshape(1, -1), threads, axis=0)
+    acts = np.zeros((threads, sum(sizes) * BLOCK))
+    terms = np.zeros((threads, Y.size))
+    check_ns = 2 * X.shape[1] * (FMA_NS * n_parameters + SIGMOID_NS * sum(sizes[1:]))
+    J = np.empty((2, n_parameters))
+    # In slices, for Ctrl-C is seen only between calls.
+    step = max(1, int(SLICE_SECONDS * 1e9 / check_ns))
+    for first in range(0, n_parameters, step):
+        part = np.empty((2, min(step, n_parameters - first)))
+        launch(
+            cost_differences,
+            check_ns * part.shape[1],
+            *table,
+            X,
+            Y,
+            epsilon,
+            first,
+            part,
+            thetas,
+            acts,
+            terms,
+        )
+        J[:, first : first + step] = part
+    return J[0].reshape(-1, 1), J[1].reshape(-1, 1)

@@ -1,0 +1,85 @@
+"""The initialization notebook, compiled: zeros, random and He initialization of a three-layer network.
+
+Names, signatures and results are those of `fastnn.reference.initialization`; what has no kernel work is the
+reference's own.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn._propagation import (
+    backward_propagation,
+    documented_as,
+    forward_propagation,
+    mean_cross_entropy,
+    predict,
+    predict_dec,
+    relu,
+    sigmoid,
+)
+from fastnn._training import CourseTraining, without_rate
+from fastnn._updates import update_parameters
+from fastnn.kernels.optimizers import GRADIENT_DESCENT
+from fastnn.reference import initialization as reference
+from fastnn.reference.initialization import (
+    INITIALIZERS,
+    initialize_parameters_he,
+    initialize_parameters_random,
+    initialize_parameters_xavier,
+    initialize_parameters_zeros,
+    load_dataset,
+    plot_decision_boundary,
+)
+from fastnn.reference.layers import Arrays
+
+__all__ = [
+    "backward_propagation",
+    "compute_loss",
+    "forward_propagation",
+    "initialize_parameters_he",
+    "initialize_parameters_random",
+    "initialize_parameters_xavier",
+    "initialize_parameters_zeros",
+    "load_dataset",
+    "model",
+    "plot_decision_boundary",
+    "predict",
+    "predict_dec",
+    "relu",
+    "sigmoid",
+    "update_parameters",
+]
+
+
+@documented_as(reference.compute_loss)
+def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
+    return mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+
+
+@documented_as(reference.model)
+def model(  # noqa: D103
+    X: ArrayLike,
+    Y: ArrayLike,
+    learning_rate: float = 0.01,
+    num_iterations: int = 15000,
+    print_cost: bool = True,
+    initialization: str = "he",
+) -> Arrays:
+    return reference.train_model(_train, X, Y, learning_rate, num_iterations, print_cost, initialization)
+
+
+def _train(
+    X: np.ndarray,
+    Y: np.ndarray,
+    learning_rate: float,
+    num_iterations: int,
+    initialization: str,
+    report: Callable[[int, float], None] | None,
+) -> Arrays:
+    """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
+    parameters = INITIALIZERS[initialization]([X.shape[0], 10, 5, 1])
+    training = CourseTraining(parameters, X, Y, GRADIENT_DESCENT, skip_nan=True)
+    return training.run(num_iterations, learning_rate, without_rate(report), 1000)

@@ -1,0 +1,1 @@
+"""Compiled kernels: functions over contiguous arrays, without policy, allocation or exceptions."""

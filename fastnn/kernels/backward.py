@@ -1,0 +1,181 @@
+"""Backward: gradients of the course's losses, for whole layers and for a block of examples through all layers."""
+
+from numba import prange
+
+from fastnn.kernels.elementwise import span
+from fastnn.kernels.matmul import dot_block, product_block, row_sum
+from fastnn.kernels.policy import inner, parallel_kernel
+from fastnn.kernels.simd import get, lanes_of, load_part, pointer, put, splat, store_part, where
+
+# Blocks of examples in one chain of fma of a weight gradient: the activations of 784 units and 2 x 64 examples
+# (800 KB) stay in the second-level cache while all rows of dZ pass over them.
+BLOCKS_PER_SUM = 2
+
+
+@inner
+def output_delta_span(a, a_at, y, y_at, scale, dz, dz_at, size):
+    """dZ = scale (A - Y)."""
+    lanes = lanes_of(a)
+    for j in range(0, size, lanes):
+        n = size - j
+        store_part(dz, dz_at + j, (load_part(a, a_at + j, n) - load_part(y, y_at + j, n)) * scale, n)
+
+
+@inner
+def relu_delta_span(da, da_at, a, a_at, scale, dz, dz_at, size):
+    """dZ = dA * scale where A > 0, else dA * 0 (so that inf becomes nan as in NumPy); da and dz may be one array."""
+    lanes = lanes_of(a)
+    for j in range(0, size, lanes):
+        n = size - j
+        slope = where(load_part(a, a_at + j, n) > 0.0, splat(a, scale), 0.0)
+        store_part(dz, dz_at + j, load_part(da, da_at + j, n) * slope, n)
+
+
+@parallel_kernel
+def output_delta(A, Y, scale, dZ, n_threads):
+    """dZ = scale (A - Y)."""
+    if n_threads == 1:
+        output_delta_span(pointer(A), 0, pointer(Y), 0, scale, pointer(dZ), 0, A.size)
+    else:
+        for part in prange(n_threads):
+            lo, hi = span(A.size, part, n_threads, 64)
+            output_delta_span(pointer(A), lo, pointer(Y), lo, scale, pointer(dZ), lo, hi - lo)
+
+
+@parallel_kernel
+def relu_backward(dA, A, dZ, n_threads):
+    """dZ = dA where A > 0, else 0."""
+    if n_threads == 1:
+        relu_delta_span(pointer(dA), 0, pointer(A), 0, 1, pointer(dZ), 0, A.size)
+    else:
+        for part in prange(n_threads):
+            lo, hi = span(A.size, part, n_threads, 64)
+            relu_delta_span(pointer(dA), lo, pointer(A), lo, 1, pointer(dZ), lo, hi - lo)
+
+
+@inner
+def _gradient_columns(W, dZ, dA_prev, part, parts):
+    n_out, n_in = W.shape
+    m = dZ.shape[1]
+    lo, hi = span(m, part, parts, 64)
+    w = pointer(W)
+    product_block(w, 0, 1, n_in, n_in, n_out, w, -1, pointer(dZ), lo, m, pointer(dA_prev), lo, m, hi - lo)
+
+
+@parallel_kernel
+def activation_gradient(W, dZ, dA_prev, n_threads):
+    """dA_prev = W^T dZ, the columns shared out among the threads."""
+    if n_threads == 1:
+        _gradient_columns(W, dZ, dA_prev, 0, 1)
+    else:
+        for part in prange(n_threads):
+            _gradient_columns(W, dZ, dA_prev, part, n_threads)
+
+
+@inner
+def _decayed(w, decay, dw, lo, hi):
+    """Begin the sums of dW with decay W."""
+    lanes = lanes_of(w)
+    if decay == 0:
+        for j in range(lo, hi, lanes):
+            store_part(dw, j, splat(w, 0), hi - j)
+    else:
+        for j in range(lo, hi, lanes):
+            store_part(dw, j, load_part(w, j, hi - j) * decay, hi - j)
+
+
+@inner
+def _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, parts):
+    n_out, m = dZ.shape
+    n_in = A_prev.shape[0]
+    lo, hi = span(n_out, part, parts, 4)
+    dz, dw = pointer(dZ), pointer(dW)
+    _decayed(pointer(W), decay, dw, lo * n_in, hi * n_in)
+    dot_block(dz, lo * m, m, 0, hi - lo, pointer(A_prev), 0, m, 0, n_in, 1, m, m, scale, dw, lo * n_in, n_in)
+    for i in range(lo, hi):
+        put(pointer(db), i, scale * row_sum(dz, i * m, 0, 1, m, m))
+
+
+@parallel_kernel
+def weight_gradient(dZ, A_prev, W, scale, decay, dW, db, n_threads):
+    """dW = scale dZ A_prev^T + decay W, db = scale * sum of dZ over the examples; each thread owns rows of both."""
+    if n_threads == 1:
+        _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, 0, 1)
+    else:
+        for part in prange(n_threads):
+            _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, n_threads)
+
+
+@inner
+def _finish_rows(dZ, W, scale, decay, dW, db, part, parts):
+    n_out, m = dZ.shape
+    n_in = W.shape[1]
+    first, last = span(n_out, part, parts, 1)
+    w, dw = pointer(W), pointer(dW)
+    lanes = lanes_of(w)
+    end = last * n_in
+    for j in range(first * n_in, end, lanes):
+        gradient = load_part(dw, j, end - j) * scale
+        if decay != 0:
+            gradient = gradient + load_part(w, j, end - j) * decay
+        store_part(dw, j, gradient, end - j)
+    for i in range(first, last):
+        put(pointer(db), i, scale * row_sum(pointer(dZ), i * m, 0, 1, m, m))
+
+
+@parallel_kernel
+def finish_weight_gradient(dZ, W, scale, decay, dW, db, n_threads):
+    """dW = scale dW + decay W and db = scale * sum of dZ, behind a product dZ A_prev^T that BLAS has computed."""
+    if n_threads == 1:
+        _finish_rows(dZ, W, scale, decay, dW, db, 0, 1)
+    else:
+        for part in prange(n_threads):
+            _finish_rows(dZ, W, scale, decay, dW, db, part, n_threads)
+
+
+@inner
+def block_backward(net, at, d_at, y_at, columns, scale, keep):
+    """dZ of all layers for one block of examples, down from scale (A_L - Y); `keep` is 1 / keep_prob.
+
+    Laid out as in `block_forward`, but deltas has no layer 0. Columns from `columns` on are zero in every dZ, so
+    that sums over whole vectors of examples are right.
+    """
+    acts, deltas, width = net.acts, net.deltas, net.width
+    lanes = lanes_of(acts)
+    n_x = get(net.sizes, 0)
+    a = at + get(net.units_at, net.depth) * width
+    dz = d_at + (get(net.units_at, net.depth) - n_x) * width
+    for i in range(get(net.sizes, net.depth)):
+        for j in range(0, width, lanes):
+            n = columns - j
+            delta = load_part(acts, a + i * width + j, n) - load_part(net.targets, y_at + i * width + j, n)
+            store_part(deltas, dz + i * width + j, delta * scale, lanes)
+    for l in range(net.depth, 1, -1):
+        n_in, n_out = get(net.sizes, l - 1), get(net.sizes, l)
+        units = get(net.units_at, l - 1)
+        da = d_at + (units - n_x) * width
+        product_block(
+            net.theta, get(net.weights_at, l), 1, n_in, n_in, n_out, net.theta, -1,
+            deltas, dz, width, deltas, da, width, width,
+        )  # fmt: skip
+        relu_delta_span(deltas, da, acts, at + units * width, keep, deltas, da, n_in * width)
+        dz = da
+
+
+@inner
+def rows_gradient(net, a_block, d_block, blocks, scale, decay, l, lo, hi):
+    """Rows lo to hi of dW = scale dZ A^T + decay W and of db, layer l, summed over all blocks of examples."""
+    width, theta, grads, deltas = net.width, net.theta, net.grads, net.deltas
+    n_in = get(net.sizes, l - 1)
+    dz = (get(net.units_at, l) - get(net.sizes, 0) + lo) * width
+    a = get(net.units_at, l - 1) * width
+    w, b = get(net.weights_at, l), get(net.biases_at, l)
+    _decayed(theta, decay, grads, w + lo * n_in, w + hi * n_in)
+    for block in range(0, blocks, BLOCKS_PER_SUM):
+        chunk = min(BLOCKS_PER_SUM, blocks - block)
+        dot_block(
+            deltas, dz + block * d_block, width, d_block, hi - lo, net.acts, a + block * a_block, width, a_block, n_in,
+            chunk, width, width, scale, grads, w + lo * n_in, n_in,
+        )  # fmt: skip
+    for i in range(lo, hi):
+        put(grads, b + i, scale * row_sum(deltas, dz + (i - lo) * width, d_block, blocks, width, width))

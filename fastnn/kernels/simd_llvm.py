@@ -1,0 +1,404 @@
+"""Vectors as first-class values inside numba functions, emitted as LLVM vector instructions.
+
+A vector fills 64 bytes: 8 doubles or 16 floats, whatever the host's registers. LLVM splits it where they are
+narrower, so the order of every sum, and with it every bit, is the same on AVX-512, AVX2 and NEON.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+VECTOR_BYTES = 64
+
+
+class Vector(types.Type):
+    """The numba type of a vector of `lanes` numbers of type `dtype`."""
+
+    def __init__(self, dtype, lanes):
+        self.dtype = dtype
+        self.lanes = lanes
+        super().__init__(name=f"vector({dtype} x {lanes})")
+
+
+class Mask(types.Type):
+    """The numba type of a vector of `lanes` truth values."""
+
+    def __init__(self, lanes):
+        self.lanes = lanes
+        super().__init__(name=f"mask({lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        scalar = dmm.lookup(fe_type.dtype).get_value_type()
+        super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+
+
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
+
+
+def _vector_of(pointer):
+    return Vector(pointer.dtype, VECTOR_BYTES * 8 // pointer.dtype.bitwidth)
+
+
+def _integers_like(vector):
+    return Vector(types.Integer.from_bitwidth(vector.dtype.bitwidth, signed=True), vector.lanes)
+
+
+def _splat(builder, scalar, lanes):
+    vector = ir.VectorType(scalar.type, lanes)
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+
+def _first_lanes(builder, count, lanes):
+    """Mask of the lanes whose index is below `count`."""
+    i64 = ir.IntType(64)
+    index = ir.Constant(ir.VectorType(i64, lanes), list(range(lanes)))
+    return builder.icmp_signed("<", index, _splat(builder, count, lanes))
+
+
+def _call(builder, name, result, arguments):
+    function_type = ir.FunctionType(result, [a.type for a in arguments])
+    function = cgutils.get_or_insert_function(builder.module, function_type, name)
+    return builder.call(function, arguments)
+
+
+def _suffix(llvm_type):
+    return f"v{llvm_type.count}{'f64' if isinstance(llvm_type.element, ir.DoubleType) else 'f32'}"
+
+
+@intrinsic
+def pointer(typingctx, array):
+    """Where the elements of a contiguous array begin; the caller keeps the array alive.
+
+    One machine word, where an array is seven and a reference count: calls between kernels cost a third with it.
+    It is also not indexed from the end, so that no access carries a test for negative indices.
+    """
+
+    def codegen(context, builder, sig, args):
+        return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+    if array.layout != "C":
+        raise TypeError(f"a pointer needs a contiguous array, got layout {array.layout}")
+    return types.CPointer(array.dtype)(array), codegen
+
+
+def pointer_table(arrays):
+    """Addresses of contiguous arrays, for `pointer_at`; the caller keeps the arrays alive."""
+    return np.array([array.ctypes.data for array in arrays], np.uintp)
+
+
+@intrinsic
+def pointer_at(typingctx, table, index, dtype):
+    """Entry `index` of a `pointer_table`, as a pointer to elements of that dtype."""
+    result = types.CPointer(dtype.dtype)
+
+    def codegen(context, builder, sig, args):
+        entries = context.make_array(sig.args[0])(context, builder, args[0]).data
+        entry = builder.gep(entries, [args[1]])
+        llvm_type = context.get_value_type(result)
+        return builder.load(builder.bitcast(entry, llvm_type.as_pointer()))
+
+    return result(table, types.int64, dtype), codegen
+
+
+@intrinsic
+def lanes_of(typingctx, pointer):
+    """Number of elements of `pointer`'s type in a vector."""
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.int64, _vector_of(sig.args[0]).lanes)
+
+    return types.int64(pointer), codegen
+
+
+@intrinsic
+def get(typingctx, pointer, index):
+    """Element `index`."""
+
+    def codegen(context, builder, sig, args):
+        return context.unpack_value(builder, sig.return_type, builder.gep(args[0], [args[1]]))
+
+    return pointer.dtype(pointer, types.int64), codegen
+
+
+@intrinsic
+def put(typingctx, pointer, index, number):
+    """Set element `index`."""
+
+    def codegen(context, builder, sig, args):
+        context.pack_value(builder, sig.args[0].dtype, args[2], builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, pointer.dtype), codegen
+
+
+@intrinsic
+def load(typingctx, pointer, index):
+    """Vector of the elements that `pointer` points to, from `index` on."""
+    result = _vector_of(pointer)
+
+    def codegen(context, builder, sig, args):
+        llvm_type = context.get_value_type(sig.return_type)
+        start = builder.gep(args[0], [args[1]])
+        value = builder.load(builder.bitcast(start, llvm_type.as_pointer()))
+        value.align = sig.return_type.dtype.bitwidth // 8
+        return value
+
+    return result(pointer, types.int64), codegen
+
+
+@intrinsic
+def load_part(typingctx, pointer, index, count):
+    """Like `load`, but touches only the first `count` elements; the other lanes are zero."""
+    result = _vector_of(pointer)
+
+    def codegen(context, builder, sig, args):
+        base, index_value, count_value = args
+        llvm_type = context.get_value_type(sig.return_type)
+        start = builder.gep(base, [index_value])
+        start = builder.bitcast(start, llvm_type.as_pointer())
+        align = ir.Constant(ir.IntType(32), sig.return_type.dtype.bitwidth // 8)
+        mask = _first_lanes(builder, count_value, sig.return_type.lanes)
+        zero = ir.Constant(llvm_type, [0] * sig.return_type.lanes)
+        name = f"llvm.masked.load.{_suffix(llvm_type)}.p0"
+        return _call(builder, name, llvm_type, [start, align, mask, zero])
+
+    return result(pointer, types.int64, types.int64), codegen
+
+
+@intrinsic
+def store(typingctx, pointer, index, vector):
+    """Write `vector` to the elements that `pointer` points to, from `index` on."""
+
+    def codegen(context, builder, sig, args):
+        base, index_value, value = args
+        start = builder.gep(base, [index_value])
+        instruction = builder.store(value, builder.bitcast(start, value.type.as_pointer()))
+        instruction.align = sig.args[0].dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, vector), codegen
+
+
+@intrinsic
+def store_part(typingctx, pointer, index, vector, count):
+    """Like `store`, but touches only the first `count` elements."""
+
+    def codegen(context, builder, sig, args):
+        base, index_value, value, count_value = args
+        start = builder.gep(base, [index_value])
+        start = builder.bitcast(start, value.type.as_pointer())
+        align = ir.Constant(ir.IntType(32), sig.args[0].dtype.bitwidth // 8)
+        mask = _first_lanes(builder, count_value, sig.args[2].lanes)
+        name = f"llvm.masked.store.{_suffix(value.type)}.p0"
+        _call(builder, name, ir.VoidType(), [value, start, align, mask])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, vector, types.int64), codegen
+
+
+@intrinsic
+def splat(typingctx, pointer, number):
+    """Vector for `pointer`'s elements with `number` in every lane."""
+    result = _vector_of(pointer)
+
+    def codegen(context, builder, sig, args):
+        return _splat(builder, args[1], sig.return_type.lanes)
+
+    return result(pointer, pointer.dtype), codegen
+
+
+@intrinsic
+def broadcast(typingctx, pointer, index):
+    """Vector with element `index` in every lane."""
+    result = _vector_of(pointer)
+
+    def codegen(context, builder, sig, args):
+        number = builder.load(builder.gep(args[0], [args[1]]))
+        return _splat(builder, number, sig.return_type.lanes)
+
+    return result(pointer, types.int64), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """`a * b + c`, rounded once. Any of the three may be a scalar."""
+    vector = next(v for v in (a, b, c) if isinstance(v, Vector))
+    as_given = [v if isinstance(v, Vector) else vector.dtype for v in (a, b, c)]
+
+    def codegen(context, builder, sig, args):
+        wide = [
+            value if isinstance(ty, Vector) else _splat(builder, value, sig.return_type.lanes)
+            for ty, value in zip(sig.args, args, strict=True)
+        ]
+        return _call(builder, f"llvm.fma.{_suffix(wide[0].type)}", wide[0].type, wide)
+
+    return vector(*as_given), codegen
+
+
+def _unary(llvm_name, description):
+    @intrinsic
+    def function(typingctx, vector):
+        def codegen(context, builder, sig, args):
+            return _call(builder, f"llvm.{llvm_name}.{_suffix(args[0].type)}", args[0].type, args)
+
+        return vector(vector), codegen
+
+    function.__doc__ = description
+    return function
+
+
+sqrt = _unary("sqrt", "Square root of every lane, correctly rounded.")
+rint = _unary("rint", "Every lane rounded to the nearest integer, ties to even.")
+
+
+@intrinsic
+def where(typingctx, mask, a, b):
+    """Lane by lane `a` where `mask` is true, else `b`; one of the two may be a scalar."""
+    vector = a if isinstance(a, Vector) else b
+
+    def codegen(context, builder, sig, args):
+        a_value, b_value = (
+            value if isinstance(ty, Vector) else _splat(builder, value, sig.return_type.lanes)
+            for ty, value in zip(sig.args[1:], args[1:], strict=True)
+        )
+        return builder.select(args[0], a_value, b_value)
+
+    as_given = [v if isinstance(v, Vector) else vector.dtype for v in (a, b)]
+    return vector(mask, *as_given), codegen
+
+
+@intrinsic
+def as_integers(typingctx, vector):
+    """The bits of a vector of floats, as integers of the same width."""
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
+
+    return _integers_like(vector)(vector), codegen
+
+
+@intrinsic
+def as_floats(typingctx, vector):
+    """The floats whose bits are the integers of `vector`."""
+    floats = types.float64 if vector.dtype.bitwidth == 64 else types.float32
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
+
+    return Vector(floats, vector.lanes)(vector), codegen
+
+
+@intrinsic
+def total(typingctx, vector):
+    """Sum of the lanes, neighbours first: ((0+1)+(2+3))+((4+5)+(6+7)), as NumPy adds its 8 partial sums."""
+
+    def codegen(context, builder, sig, args):
+        value = args[0]
+        i32 = ir.IntType(32)
+        while value.type.count > 1:
+            half = value.type.count // 2
+            undefined = ir.Constant(value.type, ir.Undefined)
+            even, odd = (
+                builder.shuffle_vector(
+                    value,
+                    undefined,
+                    ir.Constant(ir.VectorType(i32, half), [2 * k + start for k in range(half)]),
+                )
+                for start in (0, 1)
+            )
+            value = builder.fadd(even, odd)
+        return builder.extract_element(value, ir.Constant(i32, 0))
+
+    return vector.dtype(vector), codegen
+
+
+def _is_operand(ty):
+    return isinstance(ty, Vector | types.Float | types.Integer)
+
+
+def _register(operation, emit, result_of):
+    """Make `operation` work on two vectors, or on a vector and a scalar."""
+
+    @infer_global(operation)
+    class Template(AbstractTemplate):
+        def generic(self, args, kws):
+            vectors = [a for a in args if isinstance(a, Vector)]
+            if len(args) != 2 or not vectors or not all(_is_operand(a) for a in args):
+                return None
+            as_given = [a if isinstance(a, Vector) else vectors[0].dtype for a in args]
+            return signature(result_of(vectors[0]), *as_given)
+
+    def lower(context, builder, sig, args):
+        vector = next(t for t in sig.args if isinstance(t, Vector))
+        a, b = (
+            value if isinstance(ty, Vector) else _splat(builder, value, vector.lanes)
+            for ty, value in zip(sig.args, args, strict=True)
+        )
+        return emit(builder, vector, a, b)
+
+    for pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(operation, *pair)(lower)
+
+
+def _same(vector):
+    return vector
+
+
+def _mask(vector):
+    return Mask(vector.lanes)
+
+
+def _by_kind(float_name, integer_name):
+    def emit(builder, vector, a, b):
+        name = float_name if isinstance(vector.dtype, types.Float) else integer_name
+        if name == "ashr" and not vector.dtype.signed:
+            name = "lshr"
+        return getattr(builder, name)(a, b)
+
+    return emit
+
+
+def _comparison(symbol):
+    def emit(builder, vector, a, b):
+        if isinstance(vector.dtype, types.Integer):
+            return builder.icmp_signed(symbol, a, b)
+        # "!=" has to be true for NaN, every other comparison false.
+        compare = builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered
+        return compare(symbol, a, b)
+
+    return emit
+
+
+for _operation, _float, _integer in (
+    (operator.add, "fadd", "add"),
+    (operator.sub, "fsub", "sub"),
+    (operator.mul, "fmul", "mul"),
+    (operator.truediv, "fdiv", None),
+    (operator.lshift, None, "shl"),
+    (operator.rshift, None, "ashr"),
+    (operator.and_, None, "and_"),
+    (operator.or_, None, "or_"),
+    (operator.xor, None, "xor"),
+):
+    _register(_operation, _by_kind(_float, _integer), _same)
+for _operation, _symbol in (
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.eq, "=="),
+    (operator.ne, "!="),
+):
+    _register(_operation, _comparison(_symbol), _mask)

@@ -1,0 +1,137 @@
+"""The optimization notebook, compiled: gradient descent, momentum and Adam on mini-batches, with rate decay.
+
+Names, signatures and results are those of `fastnn.reference.optimization`; what has no kernel work is the
+reference's own.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn._propagation import (
+    backward_propagation,
+    documented_as,
+    forward_propagation,
+    predict,
+    predict_dec,
+    relu,
+    sigmoid,
+    total_cross_entropy,
+)
+from fastnn._training import CourseTraining
+from fastnn._updates import (
+    update_parameters_with_adam,
+    update_parameters_with_gd,
+    update_parameters_with_momentum,
+)
+from fastnn.kernels.optimizers import ADAM, GRADIENT_DESCENT, MOMENTUM
+from fastnn.reference import optimization as reference
+from fastnn.reference.layers import Arrays
+from fastnn.reference.optimization import (
+    Decay,
+    initialize_adam,
+    initialize_parameters,
+    initialize_velocity,
+    load_2D_dataset,
+    load_dataset,
+    load_params_and_grads,
+    plot_decision_boundary,
+    random_mini_batches,
+    schedule_lr_decay,
+    update_lr,
+)
+
+__all__ = [
+    "backward_propagation",
+    "compute_cost",
+    "forward_propagation",
+    "initialize_adam",
+    "initialize_parameters",
+    "initialize_velocity",
+    "load_2D_dataset",
+    "load_dataset",
+    "load_params_and_grads",
+    "model",
+    "plot_decision_boundary",
+    "predict",
+    "predict_dec",
+    "random_mini_batches",
+    "relu",
+    "schedule_lr_decay",
+    "sigmoid",
+    "update_lr",
+    "update_parameters_with_adam",
+    "update_parameters_with_gd",
+    "update_parameters_with_momentum",
+]
+
+_CODES = {"gd": GRADIENT_DESCENT, "momentum": MOMENTUM, "adam": ADAM}
+
+# The notebook's seed is 10, incremented before every epoch.
+_FIRST_SEED = 11
+
+
+@documented_as(reference.compute_cost)
+def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
+    return total_cross_entropy(*validation.outputs_and_labels("a3", a3, Y), skip_nan=False)
+
+
+@documented_as(reference.model)
+def model(  # noqa: D103
+    X: ArrayLike,
+    Y: ArrayLike,
+    layers_dims: Sequence[int],
+    optimizer: str,
+    learning_rate: float = 0.0007,
+    mini_batch_size: int = 64,
+    beta: float = 0.9,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    num_epochs: int = 10000,
+    print_cost: bool = True,
+    decay: Decay | None = None,
+    decay_rate: float = 1,
+) -> Arrays:
+    return reference.train_model(
+        _train, X, Y, layers_dims, optimizer, learning_rate, mini_batch_size, beta, beta1, beta2, epsilon,
+        num_epochs, print_cost, decay, decay_rate,
+    )  # fmt: skip
+
+
+def _train(
+    X: np.ndarray,
+    Y: np.ndarray,
+    layers_dims: list[int],
+    optimizer: str,
+    learning_rate: float,
+    mini_batch_size: int,
+    beta: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    num_epochs: int,
+    decay: Decay | None,
+    decay_rate: float,
+    report: Callable[[int, float, float], None] | None,
+) -> Arrays:
+    """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
+    training = CourseTraining(
+        initialize_parameters(layers_dims), X, Y, _CODES[optimizer], batch=mini_batch_size, beta=beta, beta1=beta1,
+        beta2=beta2, epsilon=epsilon, first_seed=_FIRST_SEED,
+    )  # fmt: skip
+    next_rate = None
+    if decay is not None:
+
+        def next_rate(epoch: int) -> float:
+            rate = decay(learning_rate, epoch, decay_rate)
+            return validation.real_number("the learning rate that decay returns", rate)
+
+    parameters = training.run(num_epochs, learning_rate, report, 100, next_rate)
+    if num_epochs:
+        # Leave NumPy's stream where the last shuffle of the notebook leaves it.
+        np.random.seed(_FIRST_SEED + num_epochs - 1)
+        np.random.permutation(X.shape[1])
+    return parameters

@@ -1,0 +1,182 @@
+"""The data sets of the notebooks: circles, moons, football and the planar spiral."""
+
+import importlib
+import os
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from fastnn import validation
+from fastnn.reference.plotting import draw_examples
+
+__all__ = ["load_2D_dataset", "load_circles", "load_moons", "load_planar_dataset"]
+
+
+def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw two noisy circles, one in the other, to train and to test on; also draws a scatter.
+
+    It is `load_dataset` of the initialization notebook.
+
+    Returns
+    -------
+    train_X : numpy.ndarray, shape (2, 300), float64
+    train_Y : numpy.ndarray, shape (1, 300), int64
+    test_X : numpy.ndarray, shape (2, 100), float64
+    test_Y : numpy.ndarray, shape (1, 100), int64
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing.
+
+    Notes
+    -----
+    NumPy's global stream is seeded with 1 before the first and with 2 before the second set.
+
+    Examples
+    --------
+    >>> train_X, train_Y, test_X, test_Y = load_circles()  # doctest: +SKIP
+    """
+    datasets = _needed("sklearn.datasets", "scikit-learn", "load_dataset")
+    np.random.seed(1)
+    train_X, train_Y = datasets.make_circles(n_samples=300, noise=0.05)
+    np.random.seed(2)
+    test_X, test_Y = datasets.make_circles(n_samples=100, noise=0.05)
+    train_X, train_Y = train_X.T, train_Y.reshape(1, -1)  # (2, 300), (1, 300)
+    test_X, test_Y = test_X.T, test_Y.reshape(1, -1)  # (2, 100), (1, 100)
+    draw_examples(train_X, train_Y)
+    return train_X, train_Y, test_X, test_Y
+
+
+def load_moons() -> tuple[np.ndarray, np.ndarray]:
+    """Draw two noisy half-moons to train on; also draws a scatter.
+
+    It is `load_dataset` of the optimization notebook.
+
+    Returns
+    -------
+    train_X : numpy.ndarray, shape (2, 300), float64
+    train_Y : numpy.ndarray, shape (1, 300), int64
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing.
+
+    Notes
+    -----
+    NumPy's global stream is seeded with 3.
+
+    Examples
+    --------
+    >>> train_X, train_Y = load_moons()  # doctest: +SKIP
+    """
+    datasets = _needed("sklearn.datasets", "scikit-learn", "load_dataset")
+    np.random.seed(3)
+    train_X, train_Y = datasets.make_moons(n_samples=300, noise=0.2)
+    train_X, train_Y = train_X.T, train_Y.reshape(1, -1)  # (2, 300), (1, 300)
+    draw_examples(train_X, train_Y)
+    return train_X, train_Y
+
+
+def load_2D_dataset(
+    path: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Read the football data set; also draws a scatter.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The file data.mat or the folder that holds it. By default datasets/data.mat under the
+        working directory, where the notebooks have it.
+
+    Returns
+    -------
+    train_X : numpy.ndarray, shape (2, 211), float64
+    train_Y : numpy.ndarray, shape (1, 211), uint8
+    test_X : numpy.ndarray, shape (2, 200), float64
+    test_Y : numpy.ndarray, shape (1, 200), uint8
+
+    Raises
+    ------
+    ImportError
+        If SciPy is missing.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file does not hold X, y, Xval and yval.
+
+    Notes
+    -----
+    The file belongs to the course and does not come with fastnn.
+
+    Examples
+    --------
+    >>> train_X, train_Y, test_X, test_Y = load_2D_dataset("datasets")  # doctest: +SKIP
+    """
+    file = Path("datasets") / "data.mat" if path is None else Path(path)
+    if file.is_dir():
+        file = file / "data.mat"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"the football data set was looked for at {file.absolute()} and is not there; "
+            f"give load_2D_dataset(path=...) the place of data.mat"
+        )
+    data = _needed("scipy.io", "scipy", "load_2D_dataset").loadmat(file)
+    missing = [key for key in ("X", "y", "Xval", "yval") if key not in data]
+    if missing:
+        raise ValueError(f"{file.absolute()} must hold X, y, Xval and yval, and lacks {', '.join(missing)}")
+    train_X, train_Y, test_X, test_Y = (np.ascontiguousarray(data[key].T) for key in ("X", "y", "Xval", "yval"))
+    draw_examples(train_X, train_Y)
+    return train_X, train_Y, test_X, test_Y
+
+
+def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two spirals of 25 points each.
+
+    r = c t^2 + randomness * noise, with c = 0.3 for the first and 0.2 for the second; the points
+    are (r cos t, r sin t).
+
+    Parameters
+    ----------
+    randomness : float
+        Standard deviation of the noise.
+    seed : int
+        Seed of NumPy's global stream.
+
+    Returns
+    -------
+    X : numpy.ndarray, shape (2, 50), float64
+    Y : numpy.ndarray, shape (1, 50), uint8
+
+    Raises
+    ------
+    TypeError
+        If randomness is not a real number.
+
+    Examples
+    --------
+    >>> X, Y = load_planar_dataset(0.5, 1)
+    >>> X.shape, Y.shape, Y.dtype
+    ((2, 50), (1, 50), dtype('uint8'))
+    """
+    randomness = validation.real_number("randomness", randomness)
+    np.random.seed(seed)
+    n = 25
+    pi = 3.1415  # the course's
+    X = np.empty((2, 2 * n))
+    for k, curl in enumerate((0.3, 0.2)):
+        t = np.linspace(k, 4 * pi, n)
+        r = curl * np.square(t) + np.random.randn(n) * randomness
+        X[:, k * n : (k + 1) * n] = r * np.cos(t), r * np.sin(t)
+    Y = np.repeat(np.array([[0, 1]], dtype=np.uint8), n, axis=1)
+    return X, Y
+
+
+def _needed(module: str, library: str, function: str) -> ModuleType:
+    """Import a module of an optional library for the function that cannot do without."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{function} needs {library}, which is not installed") from error

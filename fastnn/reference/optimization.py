@@ -1,0 +1,368 @@
+"""The optimization notebook: gradient descent, momentum and Adam on mini-batches, with rate decay."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn.reference import layers, updates
+from fastnn.reference.activations import relu, sigmoid
+from fastnn.reference.datasets import load_2D_dataset
+from fastnn.reference.datasets import load_moons as load_dataset
+from fastnn.reference.layers import Arrays
+from fastnn.reference.plotting import plot_decision_boundary
+from fastnn.reference.propagation import backward_propagation, forward_propagation, predict, predict_dec
+from fastnn.reference.recording import optimization_record
+from fastnn.reference.schedules import schedule_lr_decay, update_lr
+from fastnn.reference.updates import (
+    initialize_adam,
+    initialize_velocity,
+    update_parameters_with_adam,
+    update_parameters_with_gd,
+    update_parameters_with_momentum,
+)
+
+__all__ = [
+    "backward_propagation",
+    "compute_cost",
+    "forward_propagation",
+    "initialize_adam",
+    "initialize_parameters",
+    "initialize_velocity",
+    "load_2D_dataset",
+    "load_dataset",
+    "load_params_and_grads",
+    "model",
+    "plot_decision_boundary",
+    "predict",
+    "predict_dec",
+    "random_mini_batches",
+    "relu",
+    "schedule_lr_decay",
+    "sigmoid",
+    "update_lr",
+    "update_parameters_with_adam",
+    "update_parameters_with_gd",
+    "update_parameters_with_momentum",
+]
+
+OPTIMIZERS = ("gd", "momentum", "adam")
+
+Decay = Callable[[float, int, float], float]
+
+
+def load_params_and_grads(seed: int = 1) -> tuple[np.ndarray, ...]:
+    """Draw the parameters and gradients that the notebook tries its updates on.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of NumPy's global stream.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        W1 (2, 3), b1 (2, 1), W2 (3, 3), b2 (3, 1), dW1, db1, dW2, db2; standard normal, drawn in
+        this order. The two layers do not fit each other; the updates do not mind.
+
+    Examples
+    --------
+    >>> W1, b1, W2, b2, dW1, db1, dW2, db2 = load_params_and_grads()
+    >>> print(b1.round(3))
+    [[ 1.745]
+     [-0.761]]
+    """
+    np.random.seed(seed)
+    return tuple(np.random.randn(*shape) for shape in ((2, 3), (2, 1), (3, 3), (3, 1)) * 2)
+
+
+def initialize_parameters(layer_dims: Sequence[int]) -> Arrays:
+    """Draw weights by He's rule: W_l = sqrt(2 / n_{l-1}) * randn(n_l, n_{l-1}), b_l = 0.
+
+    Parameters
+    ----------
+    layer_dims : sequence of int
+        Sizes of the layers, the input's first.
+
+    Returns
+    -------
+    dict
+        W1, b1, ..., WL, bL.
+
+    Raises
+    ------
+    TypeError
+        If layer_dims is not a sequence of integers.
+    ValueError
+        If it has fewer than two entries, or one below 1.
+
+    Notes
+    -----
+    NumPy's global stream is seeded with 3 first. The regularization notebook's function of the
+    same name scales otherwise.
+
+    Examples
+    --------
+    >>> print(initialize_parameters([2, 2])["W1"].round(3))
+    [[ 1.789  0.437]
+     [ 0.096 -1.863]]
+    """
+    return layers.draw_parameters(validation.layer_sizes("layer_dims", layer_dims), layers.he)
+
+
+def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
+    """Compute the total cross-entropy, -sum of y log(a) + (1-y) log(1-a), not divided by m.
+
+    Parameters
+    ----------
+    a3 : array_like, shape (n_y, m)
+        Output of the last layer.
+    Y : array_like, shape (n_y, m) or (m,)
+        Labels.
+
+    Returns
+    -------
+    numpy.floating
+        The total cost.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    `model` adds the totals of an epoch's mini-batches and divides by m. A plain sum: one NaN makes
+    the cost NaN.
+
+    Examples
+    --------
+    >>> print(compute_cost([[0.5, 0.5]], [[0, 1]]))
+    1.3862943611198906
+    """
+    return np.sum(layers.cross_entropy(*validation.outputs_and_labels("a3", a3, Y)))
+
+
+def random_mini_batches(
+    X: ArrayLike, Y: ArrayLike, mini_batch_size: int = 64, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Shuffle the examples and cut them into mini-batches.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_x, m)
+        Examples in columns.
+    Y : array_like, shape (n_y, m) or (m,)
+        Labels.
+    mini_batch_size : int
+        Examples in a mini-batch; the last one has what is left.
+    seed : int
+        Seed of NumPy's global stream.
+
+    Returns
+    -------
+    list of (mini_batch_X, mini_batch_Y)
+        Of shapes (n_x, size) and (n_y, size), of the dtypes of X and Y; slices of one shuffled copy.
+
+    Raises
+    ------
+    TypeError
+        If X or Y does not hold real numbers, or mini_batch_size is not an integer.
+    ValueError
+        If shapes do not fit, or mini_batch_size is below 1.
+
+    Examples
+    --------
+    >>> batches = random_mini_batches(np.arange(5).reshape(1, 5), np.arange(5), 2, seed=0)
+    >>> print(*(x for x, y in batches))
+    [[2 0]] [[1 3]] [[4]]
+    """
+    X = validation.examples("X", X)
+    Y = validation.labels("Y", Y, X.shape[1])
+    return list(_shuffled(X, Y, validation.count("mini_batch_size", mini_batch_size, 1), seed))
+
+
+def model(
+    X: ArrayLike,
+    Y: ArrayLike,
+    layers_dims: Sequence[int],
+    optimizer: str,
+    learning_rate: float = 0.0007,
+    mini_batch_size: int = 64,
+    beta: float = 0.9,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    num_epochs: int = 10000,
+    print_cost: bool = True,
+    decay: Decay | None = None,
+    decay_rate: float = 1,
+) -> Arrays:
+    """Train a network on shuffled mini-batches by gradient descent, momentum or Adam.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_x, m)
+        Examples in columns.
+    Y : array_like, shape (n_y, m) or (m,)
+        Labels, 0 or 1.
+    layers_dims : sequence of int
+        Sizes of the layers, from n_x to n_y.
+    optimizer : {"gd", "momentum", "adam"}
+        The update.
+    learning_rate : float
+        Size of a step, at first.
+    mini_batch_size : int
+        Examples in a step: m for batch, 1 for stochastic gradient descent.
+    beta : float
+        Weight of the past in momentum.
+    beta1, beta2, epsilon : float
+        Settings of Adam.
+    num_epochs : int
+        Passes over the data; 0 returns the initial parameters.
+    print_cost : bool
+        Whether to print the epoch's mean cost every 1000 epochs (with a decay the learning rate
+        too), and draw the curve of every 100th.
+    decay : callable, optional
+        Rule that gives the next epoch's rate: ``decay(learning_rate0, i, decay_rate)`` after epoch
+        i. Epochs 0 and 1 both have the initial rate.
+    decay_rate : float
+        Passed on to decay.
+
+    Returns
+    -------
+    dict
+        W1, b1, ..., WL, bL after the last epoch.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If shapes do not fit, X or Y is not finite, or a number is out of its range.
+
+    Notes
+    -----
+    NumPy's global stream is seeded with 3 for the weights and with 11 + i for the shuffle of epoch
+    i. The cost is the total over an epoch's mini-batches, each before its update, divided by m.
+    The title of the curve has the initial learning rate.
+
+    Examples
+    --------
+    >>> X, Y = np.array([[0.0, 1.0, 2.0, 3.0]]), np.array([[0, 0, 1, 1]])
+    >>> parameters = model(X, Y, [1, 3, 1], "adam", num_epochs=2, print_cost=False)
+    >>> parameters["W1"].shape
+    (3, 1)
+    """
+    return train_model(
+        _train,
+        X,
+        Y,
+        layers_dims,
+        optimizer,
+        learning_rate,
+        mini_batch_size,
+        beta,
+        beta1,
+        beta2,
+        epsilon,
+        num_epochs,
+        print_cost,
+        decay,
+        decay_rate,
+    )
+
+
+def train_model(
+    train: Callable[..., Arrays],
+    X: ArrayLike,
+    Y: ArrayLike,
+    layers_dims: Sequence[int],
+    optimizer: str,
+    learning_rate: float,
+    mini_batch_size: int,
+    beta: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    num_epochs: int,
+    print_cost: bool,
+    decay: Decay | None,
+    decay_rate: float,
+) -> Arrays:
+    """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
+    X, Y = validation.training_data(X, Y)
+    sizes = validation.layers_for_data("layers_dims", layers_dims, X, Y)
+    validation.one_of("optimizer", optimizer, OPTIMIZERS)
+    learning_rate = validation.finite_number("learning_rate", learning_rate)
+    mini_batch_size = validation.count("mini_batch_size", mini_batch_size, 1)
+    beta = validation.finite_number("beta", beta)
+    beta1 = validation.finite_number("beta1", beta1)
+    beta2 = validation.finite_number("beta2", beta2)
+    epsilon = validation.finite_number("epsilon", epsilon)
+    num_epochs = validation.count("num_epochs", num_epochs, 0)
+    validation.decay_rule(decay)
+    decay_rate = validation.finite_number("decay_rate", decay_rate)
+    record = optimization_record(decay) if print_cost else None
+    parameters = train(
+        X, Y, sizes, optimizer, learning_rate, mini_batch_size, beta, beta1, beta2, epsilon, num_epochs,
+        decay, decay_rate, record,
+    )  # fmt: skip
+    if record is not None:
+        record.draw(learning_rate)
+    return parameters
+
+
+def _train(
+    X: np.ndarray,
+    Y: np.ndarray,
+    layers_dims: list[int],
+    optimizer: str,
+    learning_rate: float,
+    mini_batch_size: int,
+    beta: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    num_epochs: int,
+    decay: Decay | None,
+    decay_rate: float,
+    report: Callable[[int, float, float], None] | None,
+) -> Arrays:
+    """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
+    parameters = initialize_parameters(layers_dims)
+    v, s = initialize_adam(parameters)
+    learning_rate0, m, seed, t = learning_rate, X.shape[1], 10, 0
+    for i in range(num_epochs):
+        seed += 1
+        total = 0.0
+        for batch_X, batch_Y in _shuffled(X, Y, mini_batch_size, seed):
+            a, cache = layers.forward(batch_X, parameters)  # (n_y, size)
+            total += np.sum(layers.cross_entropy(a, batch_Y))
+            grads = layers.mean_backward(batch_X, batch_Y, cache)
+            if optimizer == "gd":
+                layers.gradient_step(parameters, grads, learning_rate)
+            elif optimizer == "momentum":
+                updates.momentum_step(parameters, grads, v, beta, learning_rate)
+            else:
+                t += 1
+                updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+        if decay is not None:
+            next_rate = decay(learning_rate0, i, decay_rate)
+            learning_rate = validation.real_number("the learning rate that decay returns", next_rate)
+        if report is not None and i % 100 == 0:
+            report(i, total / m, learning_rate)
+    return parameters
+
+
+def _shuffled(X: np.ndarray, Y: np.ndarray, mini_batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Do what `random_mini_batches` does with checked arguments, a mini-batch at a time."""
+    np.random.seed(seed)
+    m = X.shape[1]
+    permutation = np.random.permutation(m)
+    X, Y = X[:, permutation], Y[:, permutation]  # (n_x, m), (n_y, m)
+    for start in range(0, m, mini_batch_size):
+        yield X[:, start : start + mini_batch_size], Y[:, start : start + mini_batch_size]

@@ -1,0 +1,141 @@
+"""The regularization notebook, compiled: L2 and dropout on a three-layer network.
+
+Names, signatures and results are those of `fastnn.reference.regularization`; what has no kernel work is the
+reference's own.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import validation
+from fastnn._propagation import (
+    backward,
+    documented_as,
+    forward,
+    forward_propagation,
+    mean_cross_entropy,
+    predict,
+    predict_dec,
+    relu,
+    sigmoid,
+    squared_weights,
+)
+from fastnn._training import CourseTraining, without_rate
+from fastnn._updates import update_parameters
+from fastnn.kernels.optimizers import GRADIENT_DESCENT
+from fastnn.reference import layers
+from fastnn.reference import regularization as reference
+from fastnn.reference.layers import Arrays
+from fastnn.reference.regularization import (
+    initialize_parameters,
+    load_2D_dataset,
+    load_planar_dataset,
+    plot_decision_boundary,
+)
+
+__all__ = [
+    "backward_propagation",
+    "backward_propagation_with_dropout",
+    "backward_propagation_with_regularization",
+    "compute_cost",
+    "compute_cost_with_regularization",
+    "forward_propagation",
+    "forward_propagation_with_dropout",
+    "initialize_parameters",
+    "load_2D_dataset",
+    "load_planar_dataset",
+    "model",
+    "plot_decision_boundary",
+    "predict",
+    "predict_dec",
+    "relu",
+    "sigmoid",
+    "update_parameters",
+]
+
+
+@documented_as(reference.compute_cost)
+def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
+    return mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+
+
+@documented_as(reference.compute_cost_with_regularization)
+def compute_cost_with_regularization(  # noqa: D103
+    A3: ArrayLike, Y: ArrayLike, parameters: Arrays, lambd: float
+) -> np.floating:
+    A3, Y = validation.outputs_and_labels("A3", A3, Y)
+    validation.parameter_arrays(parameters)
+    penalty = validation.l2_penalty(lambd) / (2 * Y.shape[1])
+    return mean_cross_entropy(A3, Y) + penalty * squared_weights(parameters)
+
+
+@documented_as(reference.backward_propagation)
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
+    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    return backward(X, Y, cache, "dZ", "dA", mean=False)
+
+
+@documented_as(reference.backward_propagation_with_regularization)
+def backward_propagation_with_regularization(  # noqa: D103
+    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], lambd: float
+) -> Arrays:
+    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    return backward(X, Y, cache, "dZ", "dA", mean=False, lambd=validation.l2_penalty(lambd))
+
+
+@documented_as(reference.forward_propagation_with_dropout)
+def forward_propagation_with_dropout(  # noqa: D103
+    X: ArrayLike, parameters: Arrays, keep_prob: float = 0.5
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    X = validation.examples("X", X)
+    validation.network(parameters, X.shape[0])
+    keep_prob = validation.keep_probability(keep_prob)
+    np.random.seed(1)
+    return forward(layers.input_for(X, parameters), parameters, keep_prob)
+
+
+@documented_as(reference.backward_propagation_with_dropout)
+def backward_propagation_with_dropout(  # noqa: D103
+    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], keep_prob: float
+) -> Arrays:
+    X, Y = validation.backward_arguments(X, Y, cache, 5)
+    return backward(X, Y, cache, "dZ", "dA", mean=False, keep_prob=validation.keep_probability(keep_prob))
+
+
+@documented_as(reference.model)
+def model(  # noqa: D103
+    X: ArrayLike,
+    Y: ArrayLike,
+    learning_rate: float = 0.3,
+    num_iterations: int = 30000,
+    print_cost: bool = True,
+    lambd: float = 0,
+    keep_prob: float = 1,
+) -> Arrays:
+    return reference.train_model(_train, X, Y, learning_rate, num_iterations, print_cost, lambd, keep_prob)
+
+
+def _train(
+    X: np.ndarray,
+    Y: np.ndarray,
+    learning_rate: float,
+    num_iterations: int,
+    lambd: float,
+    keep_prob: float,
+    report: Callable[[int, float], None] | None,
+) -> Arrays:
+    """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
+    sizes = [X.shape[0], 20, 3, 1]
+    parameters = initialize_parameters(sizes)
+    masks: tuple[np.ndarray, ...] = ()
+    if keep_prob < 1 and num_iterations:
+        # The course seeds every forward pass with 1, so that all iterations have the masks of the first.
+        np.random.seed(1)
+        masks = tuple(np.random.rand(n_l, X.shape[1]) < keep_prob for n_l in sizes[1:-1])
+    training = CourseTraining(
+        parameters, X, Y, GRADIENT_DESCENT, lambd=lambd, masks=masks, keep_prob=keep_prob, scaled_delta=False,
+        skip_nan=True,
+    )  # fmt: skip
+    return training.run(num_iterations, learning_rate, without_rate(report), 1000)

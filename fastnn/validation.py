@@ -1,0 +1,1145 @@
+"""Checks of arguments, shared by the NumPy reference and the compiled functions.
+
+Both sides call the same functions, so a bad argument gets the same sentence on both. Good input
+leaves after a few attribute reads: nothing here looks at elements except `require_finite`, and the
+sentences are put together in `_explain_*` helpers that only bad input reaches.
+"""
+
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+__all__ = [
+    "backward_arguments",
+    "count",
+    "decay_rule",
+    "difference_step",
+    "examples",
+    "finite_number",
+    "gradient_arrays",
+    "gradients",
+    "keep_probability",
+    "l2_penalty",
+    "labelled_examples",
+    "labels",
+    "layer_sizes",
+    "layers_for_data",
+    "moments",
+    "network",
+    "one_of",
+    "one_regularizer",
+    "outputs_and_labels",
+    "parameter_arrays",
+    "propagation_cache",
+    "real_array",
+    "real_number",
+    "require_finite",
+    "training_data",
+]
+
+_FLOAT64 = np.dtype(np.float64)
+_ndarray = np.ndarray
+_REAL_KINDS = "fiub"
+# Every real type that both NumPy and compiled code compute with: not float16, not long double.
+_NATIVE_CHARACTERS = "dfiIlLqQbBhH?"
+
+
+def real_array(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as a non-empty array of real numbers, without a copy where none is needed.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like
+        Real numbers of any shape and memory layout.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``value`` itself if it is a plain array already. float16, long double and foreign byte
+        order become float64 or native order; every other dtype stays.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not float, integer or bool.
+    ValueError
+        If the array is empty, or a nested list is ragged.
+
+    Examples
+    --------
+    >>> real_array("X", [[1, 2], [3, 4]]).dtype.kind
+    'i'
+    >>> real_array("X", 1j)
+    Traceback (most recent call last):
+        ...
+    TypeError: X must hold real numbers (float, integer or bool), got dtype complex128
+    """
+    if type(value) is np.ndarray:
+        dtype = value.dtype
+        if (dtype is _FLOAT64 or (dtype.char in _NATIVE_CHARACTERS and dtype.isnative)) and value.size:
+            return value
+    return _converted(name, value)
+
+
+def examples(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as a real matrix whose columns are examples.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like, shape (n, m)
+        One example a column.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, m)
+        As from `real_array`.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not real.
+    ValueError
+        If the array is empty or not two-dimensional.
+
+    Examples
+    --------
+    >>> examples("X", [1.0, 2.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: X must have shape (n_x, m) with examples in columns, got shape (2,)
+    """
+    array = real_array(name, value)
+    if array.ndim != 2:
+        rows = "n_x" if name == "X" else "n"
+        raise ValueError(f"{name} must have shape ({rows}, m) with examples in columns, got shape {array.shape}")
+    return array
+
+
+def labels(name: str, value: Any, m: int) -> np.ndarray:
+    """Return ``value`` as a real matrix with ``m`` columns; one dimension is read as one row.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like, shape (n_y, m) or (m,)
+        Labels.
+    m : int
+        Number of examples.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_y, m)
+        As from `real_array`.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not real.
+    ValueError
+        If the array is empty, has another number of dimensions or of columns.
+
+    Examples
+    --------
+    >>> labels("Y", [0, 1, 1], 3).shape
+    (1, 3)
+    """
+    array = real_array(name, value)
+    if array.ndim == 1:
+        array = array.reshape(1, array.size)
+    if array.ndim != 2:
+        raise ValueError(f"{name} must have shape (n_y, m) or (m,), got shape {array.shape}")
+    if array.shape[1] != m:
+        raise ValueError(f"{name} must have one column for each of the {m} examples, got shape {array.shape}")
+    return array
+
+
+def outputs_and_labels(name: str, activation: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return a network's output and its labels, of one shape.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the output.
+    activation : array_like, shape (n_y, m)
+        Output of the last layer.
+    Y : array_like, shape (n_y, m) or (m,)
+        Labels.
+
+    Returns
+    -------
+    activation, Y : numpy.ndarray, shape (n_y, m)
+        As from `examples` and `labels`; an activation of integers or bools becomes float64.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not real.
+    ValueError
+        If the two shapes differ.
+
+    Examples
+    --------
+    >>> A, Y = outputs_and_labels("a3", [[0.2, 0.7]], [0, 1])
+    >>> A.shape == Y.shape
+    True
+    """
+    activation = examples(name, activation)
+    Y = labels("Y", Y, activation.shape[1])
+    if activation.shape != Y.shape:
+        raise ValueError(f"Y must have the shape of {name}, {activation.shape}, got shape {Y.shape}")
+    if activation.dtype.kind != "f":
+        activation = activation.astype(np.float64)
+    return activation, Y
+
+
+def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the data of a training run: matching shapes and finite values.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_x, m)
+        Examples in columns.
+    Y : array_like, shape (n_y, m) or (m,)
+        Labels.
+    n_y : int, optional
+        Rows that Y must have; any number by default.
+
+    Returns
+    -------
+    X, Y : numpy.ndarray
+        As from `examples` and `labels`.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not real.
+    ValueError
+        If shapes do not match, or X or Y holds NaN or infinity.
+
+    Examples
+    --------
+    >>> X, Y = training_data([[0.0, 1.0]], [0, 1], n_y=1)
+    >>> X.shape, Y.shape
+    ((1, 2), (1, 2))
+    """
+    X = examples("X", X)
+    Y = labels("Y", Y, X.shape[1])
+    if n_y is not None and Y.shape[0] != n_y:
+        raise ValueError(f"Y must have shape ({n_y}, {X.shape[1]}), got shape {Y.shape}")
+    require_finite("X", X)
+    require_finite("Y", Y)
+    return X, Y
+
+
+def require_finite(name: str, array: np.ndarray) -> None:
+    """Raise if an array holds NaN or infinity.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    array : numpy.ndarray
+        Real numbers of any shape.
+
+    Raises
+    ------
+    ValueError
+        If an element is not finite; the sentence gives the first one and its place.
+
+    Examples
+    --------
+    >>> require_finite("X", np.array([[1.0, np.nan]]))
+    Traceback (most recent call last):
+        ...
+    ValueError: X must be finite, got nan at index (0, 1)
+    """
+    if array.dtype.kind != "f":
+        return
+    finite = np.isfinite(array)
+    if not finite.all():
+        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), array.shape))
+        raise ValueError(f"{name} must be finite, got {float(array[index])} at index {index}")
+
+
+def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int:
+    """Check the parameters of a whole network and return its number of layers.
+
+    Parameters
+    ----------
+    parameters : dict
+        ``W1, b1, ..., WL, bL`` and nothing else: Wl of shape (n_l, n_{l-1}), bl of shape (n_l, 1).
+    n_x : int, optional
+        Rows of the input that W1 has to fit.
+
+    Returns
+    -------
+    int
+        The number of layers L.
+
+    Raises
+    ------
+    TypeError
+        If parameters is not a dict, or an entry is not an array of real numbers.
+    ValueError
+        If a key is missing or too many, an array is empty, or shapes do not chain.
+
+    Examples
+    --------
+    >>> network({"W1": np.ones((3, 2)), "b1": np.zeros((3, 1))}, n_x=2)
+    1
+    """
+    try:
+        n_previous = n_x
+        keys = _layer_keys[len(parameters)]
+        for weight, bias, _, _ in keys:
+            W = parameters[weight]
+            b = parameters[bias]
+            if type(W) is not _ndarray or type(b) is not _ndarray:
+                break
+            n_l, columns = W.shape
+            # b of shape (n_l, 1) with n_l not 0, and columns not 0: neither array is empty.
+            if b.shape != (n_l, 1) or not n_l or not columns:
+                break
+            if columns != n_previous and n_previous is not None:
+                break
+            if W.dtype is not _FLOAT64 and W.dtype.kind not in _REAL_KINDS:
+                break
+            if b.dtype is not _FLOAT64 and b.dtype.kind not in _REAL_KINDS:
+                break
+            n_previous = n_l
+        else:
+            return len(keys)
+    except (KeyError, TypeError, ValueError):
+        pass  # the careful way below says what was wrong
+    return _careful_network(parameters, n_x)
+
+
+def labelled_examples(
+    X: Any, y: Any, parameters: Mapping[str, np.ndarray], name: str = "y"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the examples and labels of a prediction, which fit the network.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_x, m)
+        Examples in columns.
+    y : array_like, shape (n_L, m) or (m,)
+        Labels.
+    parameters : dict
+        As for `network`.
+    name : str, optional
+        What the caller calls the labels.
+
+    Returns
+    -------
+    X, y : numpy.ndarray
+        As from `examples` and `labels`.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> parameters = {"W1": np.ones((1, 2)), "b1": np.zeros((1, 1))}
+    >>> X, y = labelled_examples(np.ones((2, 3)), [0, 1, 0], parameters)
+    >>> y.shape
+    (1, 3)
+    """
+    X = examples("X", X)
+    n_layers = network(parameters, X.shape[0])
+    y = labels(name, y, X.shape[1])
+    shape = (parameters[f"W{n_layers}"].shape[0], X.shape[1])
+    if y.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got shape {y.shape}")
+    return X, y
+
+
+def parameter_arrays(parameters: Mapping[str, np.ndarray]) -> int:
+    """Check that W1, b1, ..., WL, bL are real arrays, of any shapes, and return L.
+
+    The updates work element by element, so layers need not fit each other here.
+
+    Parameters
+    ----------
+    parameters : dict
+        ``W1, b1, ..., WL, bL`` and nothing else.
+
+    Returns
+    -------
+    int
+        The number of layers L.
+
+    Raises
+    ------
+    TypeError
+        If parameters is not a dict, or an entry is not an array of real numbers.
+    ValueError
+        If a key is missing or too many, or an array is empty.
+
+    Examples
+    --------
+    >>> parameter_arrays({"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))})
+    1
+    """
+    n_layers = _layer_count(parameters)
+    for weight, bias, _, _ in _layer_keys[2 * n_layers]:
+        _stored_array("parameters", parameters, weight)
+        _stored_array("parameters", parameters, bias)
+    return n_layers
+
+
+def gradients(parameters: Mapping[str, np.ndarray], grads: Mapping[str, np.ndarray], name: str = "grads") -> int:
+    """Check that every parameter has a gradient of its shape, and return L.
+
+    Parameters
+    ----------
+    parameters : dict
+        ``W1, b1, ..., WL, bL``.
+    grads : dict
+        ``dW1, db1, ..., dWL, dbL``; other keys are allowed.
+    name : str, optional
+        What the caller calls the gradients.
+
+    Returns
+    -------
+    int
+        The number of layers L.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a dict, or an entry is not an array of real numbers.
+    ValueError
+        If a key is missing or a shape differs from its parameter's.
+
+    Examples
+    --------
+    >>> parameters = {"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))}
+    >>> gradients(parameters, {"dW1": np.ones((2, 3)), "db1": np.ones((1, 2))})
+    Traceback (most recent call last):
+        ...
+    ValueError: grads['db1'] must have the shape of b1, (2, 1), got shape (1, 2)
+    """
+    return _companions(name, parameters, grads)
+
+
+def gradient_arrays(name: str, grads: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Return dW1, db1, ..., dWL, dbL, as many as there are.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the gradients.
+    grads : dict
+        ``dW1, db1, ..., dWL, dbL``; other keys are allowed.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        In this order.
+
+    Raises
+    ------
+    TypeError
+        If grads is not a dict, or an entry is not an array of real numbers.
+    ValueError
+        If dW1, or the db of a dW, is missing.
+
+    Examples
+    --------
+    >>> len(gradient_arrays("grads", {"dW1": np.ones((2, 3)), "db1": np.ones((2, 1)), "dZ1": None}))
+    2
+    """
+    arrays = [_stored_array(name, grads, "dW1"), _stored_array(name, grads, "db1")]
+    layer = 2
+    while f"dW{layer}" in grads:
+        arrays += [_stored_array(name, grads, f"dW{layer}"), _stored_array(name, grads, f"db{layer}")]
+        layer += 1
+    return arrays
+
+
+def moments(name: str, parameters: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]) -> int:
+    """Check that every parameter has a moment (velocity) of its shape, and return L.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the moments: ``"v"`` or ``"s"``.
+    parameters : dict
+        ``W1, b1, ..., WL, bL``.
+    values : dict
+        ``dW1, db1, ..., dWL, dbL``.
+
+    Returns
+    -------
+    int
+        The number of layers L.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a dict, or an entry is not an array of real numbers.
+    ValueError
+        If a key is missing or a shape differs from its parameter's.
+
+    Examples
+    --------
+    >>> parameters = {"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))}
+    >>> moments("v", parameters, {"dW1": np.zeros((2, 3)), "db1": np.zeros((2, 1))})
+    1
+    """
+    return _companions(name, parameters, values)
+
+
+def propagation_cache(cache: Sequence[np.ndarray], entries: int, X: np.ndarray, Y: np.ndarray) -> int:
+    """Check a forward pass's cache against the data, and return the number of layers.
+
+    Parameters
+    ----------
+    cache : tuple of numpy.ndarray
+        (Z, A, W, b) for every layer; with masks (Z, D, A, W, b) for the hidden ones.
+    entries : {4, 5}
+        Entries that a hidden layer has; the output layer always has 4.
+    X : numpy.ndarray, shape (n_x, m)
+        Input, checked already.
+    Y : numpy.ndarray, shape (n_y, m)
+        Labels, checked already.
+
+    Returns
+    -------
+    int
+        The number of layers L.
+
+    Raises
+    ------
+    TypeError
+        If cache is not a tuple or list, or an entry is not an array of real numbers.
+    ValueError
+        If the number of entries is wrong or shapes do not fit X, Y and each other.
+
+    Examples
+    --------
+    >>> X, Y, W, b = np.ones((2, 5)), np.ones((1, 5)), np.ones((1, 2)), np.zeros((1, 1))
+    >>> Z = W @ X + b
+    >>> propagation_cache((Z, Z, W, b), 4, X, Y)
+    1
+    """
+    if (type(cache) is tuple or isinstance(cache, tuple | list)) and cache:
+        n_layers, rest = divmod(len(cache) - 4 + entries, entries)
+        if not rest and n_layers and _cache_fits(cache, n_layers, entries, X.shape, Y.shape):
+            return n_layers
+    return _careful_cache(cache, entries, X, Y)
+
+
+def backward_arguments(X: Any, Y: Any, cache: Sequence[np.ndarray], entries: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the data of a backward pass, which fits the cache.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_x, m)
+        Examples in columns.
+    Y : array_like, shape (n_L, m) or (m,)
+        Labels.
+    cache, entries
+        As for `propagation_cache`.
+
+    Returns
+    -------
+    X, Y : numpy.ndarray
+        As from `examples` and `labels`.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> X, W, b, Z = np.ones((2, 5)), np.ones((1, 2)), np.zeros((1, 1)), np.ones((1, 5))
+    >>> X, Y = backward_arguments(X, [0, 1, 0, 1, 0], (Z, Z, W, b), 4)
+    >>> Y.shape
+    (1, 5)
+    """
+    X = examples("X", X)
+    Y = labels("Y", Y, X.shape[1])
+    propagation_cache(cache, entries, X, Y)
+    return X, Y
+
+
+def keep_probability(keep_prob: Any) -> float:
+    """Return dropout's keep probability as a float in (0, 1].
+
+    Parameters
+    ----------
+    keep_prob : float
+        Probability of keeping a unit.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it lies outside (0, 1].
+
+    Examples
+    --------
+    >>> keep_probability(0.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: keep_prob must be in (0, 1], got 0.0
+    """
+    number = real_number("keep_prob", keep_prob)
+    if 0.0 < number <= 1.0:
+        return number
+    raise ValueError(f"keep_prob must be in (0, 1], got {keep_prob}")
+
+
+def l2_penalty(lambd: Any) -> float:
+    """Return the L2 coefficient as a finite float that is not negative.
+
+    Parameters
+    ----------
+    lambd : float
+        Coefficient of the squared weights.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is negative, infinite or NaN.
+
+    Examples
+    --------
+    >>> l2_penalty(-1)
+    Traceback (most recent call last):
+        ...
+    ValueError: lambd must be finite and not negative, got -1
+    """
+    number = real_number("lambd", lambd)
+    if 0.0 <= number < math.inf:
+        return number
+    raise ValueError(f"lambd must be finite and not negative, got {lambd}")
+
+
+def one_regularizer(lambd: float, keep_prob: float) -> None:
+    """Raise if both L2 and dropout are asked for, which the course's model does not combine.
+
+    Parameters
+    ----------
+    lambd : float
+        Checked L2 coefficient.
+    keep_prob : float
+        Checked keep probability.
+
+    Raises
+    ------
+    ValueError
+        If lambd is not 0 and keep_prob is below 1.
+
+    Examples
+    --------
+    >>> one_regularizer(0.7, 1.0)
+    """
+    if lambd != 0 and keep_prob < 1:
+        raise ValueError(
+            f"lambd and keep_prob cannot be used together: lambd must be 0 or keep_prob 1, "
+            f"got lambd={lambd} and keep_prob={keep_prob}"
+        )
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of the allowed words.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : str
+        The word given.
+    allowed : iterable of str
+        The words there are.
+
+    Returns
+    -------
+    str
+        ``value``.
+
+    Raises
+    ------
+    TypeError
+        If value is not a string.
+    ValueError
+        If value is another string; the sentence lists the allowed ones.
+
+    Examples
+    --------
+    >>> one_of("optimizer", "sgd", ("gd", "momentum", "adam"))
+    Traceback (most recent call last):
+        ...
+    ValueError: optimizer must be one of 'gd', 'momentum', 'adam', got 'sgd'
+    """
+    allowed = tuple(allowed)
+    if isinstance(value, str) and value in allowed:
+        return value
+    words = ", ".join(repr(word) for word in allowed)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{name} must be one of {words}, got {value!r}")
+
+
+def count(name: str, value: Any, minimum: int) -> int:
+    """Return ``value`` as an int of at least ``minimum``; bool is not an integer.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : int
+        Python or NumPy integer.
+    minimum : int
+        Smallest value allowed.
+
+    Returns
+    -------
+    int
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If value is not an integer.
+    ValueError
+        If value is below minimum.
+
+    Examples
+    --------
+    >>> count("mini_batch_size", 64, 1)
+    64
+    """
+    if type(value) is not int:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        value = int(value)
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return value
+
+
+def real_number(name: str, value: Any) -> float:
+    """Return ``value`` as a float; NaN and infinity pass, bool does not.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : float
+        Python or NumPy real number, or an array of no dimensions that holds one.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If value is not a real number.
+    ValueError
+        If value is an integer too large for a float.
+
+    Examples
+    --------
+    >>> real_number("learning_rate", "0.1")
+    Traceback (most recent call last):
+        ...
+    TypeError: learning_rate must be a real number, got '0.1'
+    """
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return _as_float(name, value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    return _as_float(name, value)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : float
+        As for `real_number`.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If value is not a real number.
+    ValueError
+        If value is NaN or infinite.
+
+    Examples
+    --------
+    >>> finite_number("learning_rate", float("nan"))
+    Traceback (most recent call last):
+        ...
+    ValueError: learning_rate must be finite, got nan
+    """
+    number = real_number(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return number
+
+
+def difference_step(epsilon: Any) -> float:
+    """Return the step of a finite difference: finite and not zero.
+
+    Parameters
+    ----------
+    epsilon : float
+        Distance from the point to either side.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If epsilon is not a real number.
+    ValueError
+        If epsilon is zero, NaN or infinite.
+
+    Examples
+    --------
+    >>> difference_step(1e-7)
+    1e-07
+    """
+    number = finite_number("epsilon", epsilon)
+    if number == 0:
+        raise ValueError(f"epsilon must not be zero, got {epsilon}")
+    return number
+
+
+def decay_rule(decay: Any) -> Callable[[float, int, float], float] | None:
+    """Return a learning-rate decay: None or a function of (learning_rate0, epoch, decay_rate).
+
+    Parameters
+    ----------
+    decay : callable or None
+        The rule.
+
+    Returns
+    -------
+    callable or None
+        ``decay``.
+
+    Raises
+    ------
+    TypeError
+        If decay is neither None nor callable.
+
+    Examples
+    --------
+    >>> decay_rule("update_lr")
+    Traceback (most recent call last):
+        ...
+    TypeError: decay must be None or a function of (learning_rate0, epoch, decay_rate), got 'update_lr'
+    """
+    if decay is None or callable(decay):
+        return decay
+    raise TypeError(f"decay must be None or a function of (learning_rate0, epoch, decay_rate), got {decay!r}")
+
+
+def layer_sizes(name: str, layers_dims: Iterable[int]) -> list[int]:
+    """Return layer sizes as a list of ints, the input's first.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    layers_dims : sequence of int
+        At least two sizes of at least 1.
+
+    Returns
+    -------
+    list of int
+        The same sizes.
+
+    Raises
+    ------
+    TypeError
+        If it is not a sequence of integers.
+    ValueError
+        If there are fewer than two, or one is below 1.
+
+    Examples
+    --------
+    >>> layer_sizes("layers_dims", (2, 5, 1))
+    [2, 5, 1]
+    """
+    if isinstance(layers_dims, str | bytes) or not isinstance(layers_dims, Iterable):
+        raise TypeError(f"{name} must be a sequence of integers, got {layers_dims!r}")
+    sizes = [count(f"{name}[{i}]", size, 1) for i, size in enumerate(layers_dims)]
+    if len(sizes) < 2:
+        raise ValueError(f"{name} must have at least 2 entries, for the input and one layer, got {sizes}")
+    return sizes
+
+
+def layers_for_data(name: str, layers_dims: Iterable[int], X: np.ndarray, Y: np.ndarray) -> list[int]:
+    """Return layer sizes as a list of ints that fits the data.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    layers_dims : sequence of int
+        At least two sizes of at least 1.
+    X : numpy.ndarray, shape (n_x, m)
+        Input, checked already.
+    Y : numpy.ndarray, shape (n_y, m)
+        Labels, checked already.
+
+    Returns
+    -------
+    list of int
+        The same sizes.
+
+    Raises
+    ------
+    TypeError
+        If layers_dims is not a sequence of integers.
+    ValueError
+        If the first size is not n_x or the last is not n_y.
+
+    Examples
+    --------
+    >>> layers_for_data("layers_dims", [2, 5, 1], np.ones((2, 9)), np.ones((1, 9)))
+    [2, 5, 1]
+    """
+    sizes = layer_sizes(name, layers_dims)
+    if sizes[0] != X.shape[0]:
+        raise ValueError(f"{name} must begin with the number of rows of X, {X.shape[0]}, got {sizes}")
+    if sizes[-1] != Y.shape[0]:
+        raise ValueError(f"{name} must end with the number of rows of Y, {Y.shape[0]}, got {sizes}")
+    return sizes
+
+
+def _as_float(name: str, value: Any) -> float:
+    """Return a real number as a float."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must fit into a float, got an integer beyond 1e308") from None
+
+
+class _LayerKeys(dict):
+    """The keys (Wl, bl, dWl, dbl) of every layer, by the number of entries of parameters."""
+
+    def __missing__(self, n_entries: int) -> tuple[tuple[str, str, str, str], ...]:
+        n_layers, odd = divmod(n_entries, 2)
+        if odd or not n_layers:
+            raise KeyError(n_entries)
+        keys = tuple((f"W{l}", f"b{l}", f"dW{l}", f"db{l}") for l in range(1, n_layers + 1))  # noqa: E741
+        if n_layers < 100:
+            self[n_entries] = keys
+        return keys
+
+
+_layer_keys = _LayerKeys()
+
+
+def _converted(name: str, value: Any) -> np.ndarray:
+    """Return what `real_array` returns for a value that is not plainly good."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got a sequence of unequal rows") from None
+    dtype = array.dtype
+    if dtype.kind not in _REAL_KINDS:
+        raise TypeError(f"{name} must hold real numbers (float, integer or bool), got dtype {dtype}")
+    if not array.size:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    if dtype.char not in _NATIVE_CHARACTERS:
+        return array.astype(np.float64)
+    return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _layer_count(parameters: Any) -> int:
+    """Return L from the number of entries, two a layer."""
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters must be a dict of W1, b1, ..., WL, bL, got {type(parameters).__name__}")
+    n_layers, odd = divmod(len(parameters), 2)
+    if odd or not n_layers:
+        raise ValueError(f"parameters must hold W1, b1, ..., WL, bL and nothing else, got {list(parameters)}")
+    return n_layers
+
+
+def _stored_array(owner: str, arrays: Any, key: str) -> np.ndarray:
+    """Return one array of a dict."""
+    try:
+        array = arrays[key]
+    except (KeyError, TypeError, IndexError):
+        _explain_missing(owner, arrays, key)
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{owner}[{key!r}] must be an array, got {type(array).__name__}")
+    if array.dtype is not _FLOAT64 and array.dtype.kind not in _REAL_KINDS:
+        raise TypeError(f"{owner}[{key!r}] must hold real numbers, got dtype {array.dtype}")
+    if not array.size:
+        raise ValueError(f"{owner}[{key!r}] must not be empty, got shape {array.shape}")
+    return array
+
+
+def _companions(owner: str, parameters: Any, arrays: Any) -> int:
+    """Check that ``arrays`` has an entry of equal shape for every parameter; return L."""
+    try:
+        keys = _layer_keys[len(parameters)]
+        for weight, bias, d_weight, d_bias in keys:
+            W, dW = parameters[weight], arrays[d_weight]
+            if not (type(W) is type(dW) is _ndarray and W.shape == dW.shape and W.size):
+                break
+            if not (W.dtype is dW.dtype is _FLOAT64 or (W.dtype.kind in _REAL_KINDS and dW.dtype.kind in _REAL_KINDS)):
+                break
+            b, db = parameters[bias], arrays[d_bias]
+            if not (type(b) is type(db) is _ndarray and b.shape == db.shape and b.size):
+                break
+            if not (b.dtype is db.dtype is _FLOAT64 or (b.dtype.kind in _REAL_KINDS and db.dtype.kind in _REAL_KINDS)):
+                break
+        else:
+            return len(keys)
+    except (KeyError, TypeError, IndexError):
+        pass  # the careful way below says what was wrong
+    n_layers = _layer_count(parameters)
+    for weight, bias, d_weight, d_bias in _layer_keys[2 * n_layers]:
+        for key, d_key in ((weight, d_weight), (bias, d_bias)):
+            shape = _stored_array("parameters", parameters, key).shape
+            given = _stored_array(owner, arrays, d_key).shape
+            if given != shape:
+                raise ValueError(f"{owner}[{d_key!r}] must have the shape of {key}, {shape}, got shape {given}")
+    return n_layers
+
+
+def _cache_fits(
+    cache: Sequence[Any], n_layers: int, entries: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]
+) -> bool:
+    """Tell whether every entry is a real array of the shape that the layers before it imply."""
+    for array in cache:
+        if type(array) is not _ndarray:
+            return False
+        if array.dtype is not _FLOAT64 and array.dtype.kind not in _REAL_KINDS:
+            return False
+    n_previous, m = x_shape
+    place = 0
+    for layer in range(1, n_layers + 1):
+        shape = cache[place].shape
+        if layer == n_layers:
+            if shape != y_shape:
+                return False
+        elif entries == 5:
+            place += 1
+            if cache[place].shape != shape:
+                return False
+        if not shape or not shape[0]:
+            return False
+        n_l = shape[0]
+        if cache[place + 1].shape != shape or shape != (n_l, m):
+            return False
+        if cache[place + 2].shape != (n_l, n_previous) or cache[place + 3].shape != (n_l, 1):
+            return False
+        n_previous = n_l
+        place += 4
+    return True
+
+
+def _explain_missing(owner: str, arrays: Any, key: str) -> NoReturn:
+    """Raise for a dict that is none or lacks a key."""
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"{owner} must be a dict, got {type(arrays).__name__}") from None
+    raise ValueError(f"{owner} must hold {key!r}, got {list(arrays)}") from None
+
+
+def _careful_network(parameters: Any, n_x: int | None) -> int:
+    """Do what `network` does for parameters that are not plainly good."""
+    n_layers = parameter_arrays(parameters)
+    n_previous = n_x
+    for index, (weight, bias, _, _) in enumerate(_layer_keys[2 * n_layers]):
+        W, b = parameters[weight], parameters[bias]
+        if W.ndim != 2:
+            raise ValueError(f"{weight} must have shape (n_{index + 1}, n_{index}), got shape {W.shape}")
+        if n_previous is not None and W.shape[1] != n_previous:
+            before = "X" if index == 0 else f"W{index}"
+            raise ValueError(
+                f"{weight} must have as many columns as {before} has rows, {n_previous}, got shape {W.shape}"
+            )
+        if b.shape != (W.shape[0], 1):
+            raise ValueError(f"{bias} must have shape ({W.shape[0]}, 1), got shape {b.shape}")
+        n_previous = W.shape[0]
+    return n_layers
+
+
+def _careful_cache(cache: Any, entries: int, X: np.ndarray, Y: np.ndarray) -> int:
+    """Do what `propagation_cache` does for a cache that is not plainly good."""
+    per_layer = "(Z, D, A, W, b)" if entries == 5 else "(Z, A, W, b)"
+    if not isinstance(cache, tuple | list):
+        raise TypeError(f"cache must be the tuple that the forward pass returned, got {type(cache).__name__}")
+    n_layers, rest = divmod(len(cache) - 4 + entries, entries)
+    if rest or not n_layers:
+        last = ", and 4 for the last" if entries == 5 else ""
+        raise ValueError(f"cache must hold {per_layer} for each layer{last}, got {len(cache)} entries")
+    names = ["Z", "D", "A", "W", "b"] if entries == 5 else ["Z", "A", "W", "b"]
+    m, n_previous, n_l = X.shape[1], X.shape[0], 0
+    for index, array in enumerate(cache):
+        layer = index // entries + 1
+        letters = ["Z", "A", "W", "b"] if layer == n_layers else names
+        letter = letters[index - (layer - 1) * entries]
+        name = f"{letter}{layer} in cache"
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} must be an array, got {type(array).__name__}")
+        if array.dtype.kind not in _REAL_KINDS:
+            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+        if letter == "Z":
+            last = layer == n_layers
+            n_l = Y.shape[0] if last else (array.shape[0] if array.ndim else 0)
+            if array.shape != (n_l, m) or not n_l:
+                wanted = f"the shape of Y, {Y.shape}" if last else f"shape (n_{layer}, {m})"
+                raise ValueError(f"{name} must have {wanted}, got shape {array.shape}")
+        shape = {"W": (n_l, n_previous), "b": (n_l, 1)}.get(letter, (n_l, m))
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got shape {array.shape}")
+        if letter == "b":
+            n_previous = n_l
+    return n_layers
