@@ -12,24 +12,20 @@ from numpy.typing import ArrayLike
 from fastnn import validation
 from fastnn.kernels.backward import (
     activation_gradient,
-    finish_weight_gradient,
     output_delta,
     relu_backward,
     weight_gradient,
 )
 from fastnn.kernels.dropout import dropout_backward, dropout_forward
 from fastnn.kernels.elementwise import RELU, SIGMOID, activation_forward
-from fastnn.kernels.forward import bias_activation_forward, layer_forward
+from fastnn.kernels.forward import layer_forward
 from fastnn.kernels.losses import SQUARES_PER_SUM, cross_entropy, square_sum
 from fastnn.reference import activations, layers, propagation
 from fastnn.reference.layers import Arrays
-from fastnn.runtime import launch
+from fastnn.runtime import PARALLEL_WORK_NS, launch
 
 _FLOAT64 = np.dtype(np.float64)
 _FLOAT32 = np.dtype(np.float32)
-
-# Multiply-adds of a product above which OpenBLAS is ahead of our tiles.
-BLAS_FMAS = 200_000
 
 # Serial time of the kernels, rough: nanoseconds per multiply-add, and per element of each pass.
 FMA_NS = 0.06
@@ -66,23 +62,31 @@ def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(array, dtype)
 
 
-@documented_as(activations.sigmoid)
-def sigmoid(x: ArrayLike) -> np.ndarray:
-    x = validation.real_array("x", x)
-    dtype = compiled_dtype(x)
+def _activation(x: np.ndarray, dtype: np.dtype, activation: int, element_ns: float) -> np.ndarray:
+    """Return the activation of x, in a fresh array or as a scalar."""
+    if x.dtype is not dtype or not x.flags.c_contiguous:
+        x = np.asarray(x, dtype, order="C")
     out = np.empty(x.shape, dtype)
-    launch(activation_forward, SIGMOID_NS * out.size, ready(x, dtype), out, SIGMOID)
+    work_ns = element_ns * x.size
+    if work_ns < PARALLEL_WORK_NS:  # not through launch: on a small array it would cost as much as the kernel
+        activation_forward(x, out, activation, 1)
+    else:
+        launch(activation_forward, work_ns, x, out, activation)
     return out if x.ndim else out[()]
+
+
+@documented_as(activations.sigmoid)
+def sigmoid(x: ArrayLike) -> np.ndarray:  # noqa: D103
+    x = validation.real_array("x", x)
+    return _activation(x, compiled_dtype(x), SIGMOID, SIGMOID_NS)
 
 
 @documented_as(activations.relu)
-def relu(x: ArrayLike) -> np.ndarray:
+def relu(x: ArrayLike) -> np.ndarray:  # noqa: D103
     x = validation.real_array("x", x)
     if x.dtype.kind != "f":
         return activations.relu(x)
-    out = np.empty(x.shape, x.dtype)
-    launch(activation_forward, RELU_NS * out.size, ready(x, x.dtype), out, RELU)
-    return out if x.ndim else out[()]
+    return _activation(x, x.dtype, RELU, RELU_NS)
 
 
 def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,12 +99,7 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     shape = (W.shape[0], A_prev.shape[1])
     Z, A = np.empty(shape, dtype), np.empty(shape, dtype)
     pass_ns = Z.size * (RELU_NS if activation == RELU else SIGMOID_NS)
-    fmas = W.size * shape[1]
-    if fmas > BLAS_FMAS:
-        np.dot(W, A_prev, out=Z)
-        launch(bias_activation_forward, pass_ns, Z, b, A, activation)
-    else:
-        launch(layer_forward, FMA_NS * fmas + pass_ns, W, A_prev, b, Z, A, activation)
+    launch(layer_forward, FMA_NS * W.size * shape[1] + pass_ns, W, A_prev, b, Z, A, activation)
     return Z, A
 
 
@@ -143,12 +142,7 @@ def _weight_gradient(
     """Return dW = scale dZ A_prev^T + decay W and db = scale * sum of dZ over examples."""
     dtype = dZ.dtype
     dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
-    fmas = dW.size * dZ.shape[1]
-    if fmas > BLAS_FMAS:
-        np.dot(dZ, A_prev.T, out=dW)
-        launch(finish_weight_gradient, RELU_NS * (dW.size + dZ.size), dZ, W, scale, decay, dW, db)
-    else:
-        launch(weight_gradient, FMA_NS * fmas, dZ, A_prev, W, scale, decay, dW, db)
+    launch(weight_gradient, FMA_NS * dW.size * dZ.shape[1], dZ, A_prev, W, scale, decay, dW, db)
     return dW, db
 
 
@@ -187,10 +181,7 @@ def backward(
         grads[f"dW{layer}"], grads[f"db{layer}"] = _weight_gradient(dZ, A_prev, W, scale, lambd / m)
         if layer > 1:
             dA = np.empty(A_prev.shape, dtype)
-            if W.size * m > BLAS_FMAS:
-                np.dot(W.T, dZ, out=dA)
-            else:
-                launch(activation_gradient, FMA_NS * W.size * m, W, dZ, dA)
+            launch(activation_gradient, FMA_NS * W.size * m, W, dZ, dA)
             if keep_prob is not None:
                 kept = np.empty_like(dA)
                 D = np.ascontiguousarray(below[1])

@@ -1,13 +1,16 @@
-"""Compiled twins of the updates: gradient descent, momentum and Adam, one kernel call a parameter."""
+"""Compiled twins of the updates: gradient descent, momentum and Adam, one kernel call a layer."""
 
 import numpy as np
 
 from fastnn import validation
-from fastnn._propagation import compiled_dtype, documented_as, ready
+from fastnn._propagation import documented_as
 from fastnn.kernels.optimizers import adam_update, gd_update, momentum_update
 from fastnn.reference import layers, propagation, updates
 from fastnn.reference.layers import Arrays
 from fastnn.runtime import launch
+
+_FLOAT64 = np.dtype(np.float64)
+_FLOAT32 = np.dtype(np.float32)
 
 # Serial time an element, rough.
 GD_NS = 0.4
@@ -15,70 +18,84 @@ MOMENTUM_NS = 0.8
 ADAM_NS = 2.5
 
 
-def _names(parameters: Arrays) -> list[str]:
-    return [f"{letter}{layer}" for layer in range(1, len(parameters) // 2 + 1) for letter in "Wb"]
+class _LayerNames(dict):
+    """The keys (Wl, dWl, bl, dbl) of every layer, by the number of layers."""
+
+    def __missing__(self, n_layers: int) -> list[tuple[str, str, str, str]]:
+        names = [(f"W{layer}", f"dW{layer}", f"b{layer}", f"db{layer}") for layer in range(1, n_layers + 1)]
+        self[n_layers] = names
+        return names
 
 
-def _dtypes(parameters: Arrays, grads: Arrays, *moments: Arrays) -> list[np.dtype] | None:
-    """Return the dtype of every parameter's update; None where NumPy's promotions need the reference."""
-    dtypes = []
-    for name in _names(parameters):
-        kept = [moment[f"d{name}"] for moment in moments]
-        dtype = compiled_dtype(parameters[name], grads[f"d{name}"], *kept)
-        if dtype is None or any(array.dtype != dtype for array in kept):
-            return None
-        dtypes.append(dtype)
-    return dtypes
+_layer_names = _LayerNames()
+
+
+def _same_float(*arrays: np.ndarray) -> bool:
+    """Tell whether all arrays are float64, or all float32; other mixtures are NumPy's to promote."""
+    dtype = arrays[0].dtype
+    if dtype is not _FLOAT64 and dtype is not _FLOAT32:
+        return False
+    for array in arrays:  # noqa: SIM110 - a generator would cost more than the whole update of a small layer
+        if array.dtype is not dtype:
+            return False
+    return True
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
-    validation.gradients(parameters, grads)
+    n_layers = validation.gradients(parameters, grads)
     learning_rate = validation.real_number("learning_rate", learning_rate)
-    dtypes = _dtypes(parameters, grads)
-    if dtypes is None:
-        return layers.gradient_step(parameters, grads, learning_rate)
-    for name, dtype in zip(_names(parameters), dtypes, strict=True):
-        W = parameters[name]
-        new_W = np.empty(W.shape, dtype)
-        launch(gd_update, GD_NS * W.size, ready(W, dtype), ready(grads[f"d{name}"], dtype), learning_rate, new_W)
-        parameters[name] = new_W
+    updated = {}
+    for w, dw, b, db in _layer_names[n_layers]:
+        arrays = parameters[w], grads[dw], parameters[b], grads[db]
+        if not _same_float(*arrays):
+            return layers.gradient_step(parameters, grads, learning_rate)
+        W, dW, bias, dbias = map(_contiguous, arrays)
+        new_W, new_b = np.empty(W.shape, W.dtype), np.empty(bias.shape, W.dtype)
+        launch(gd_update, GD_NS * W.size, W, dW, bias, dbias, learning_rate, new_W, new_b)
+        updated[w], updated[b] = new_W, new_b
+    parameters.update(updated)
     return parameters
 
 
 @documented_as(propagation.update_parameters)
-def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:  # noqa: D103
     return _gradient_step(parameters, grads, learning_rate)
 
 
 @documented_as(updates.update_parameters_with_gd)
-def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:  # noqa: D103
     return _gradient_step(parameters, grads, learning_rate)
 
 
 @documented_as(updates.update_parameters_with_momentum)
-def update_parameters_with_momentum(
+def update_parameters_with_momentum(  # noqa: D103
     parameters: Arrays, grads: Arrays, v: Arrays, beta: float, learning_rate: float
 ) -> tuple[Arrays, Arrays]:
-    validation.gradients(parameters, grads)
+    n_layers = validation.gradients(parameters, grads)
     validation.moments("v", parameters, v)
     beta = validation.real_number("beta", beta)
     learning_rate = validation.real_number("learning_rate", learning_rate)
-    dtypes = _dtypes(parameters, grads, v)
-    if dtypes is None:
-        return updates.momentum_step(parameters, grads, v, beta, learning_rate)
-    for name, dtype in zip(_names(parameters), dtypes, strict=True):
-        key, W = f"d{name}", parameters[name]
-        new_W, new_v = np.empty(W.shape, dtype), np.empty(W.shape, dtype)
-        launch(
-            momentum_update, MOMENTUM_NS * W.size, ready(W, dtype), ready(grads[key], dtype), ready(v[key], dtype),
-            beta, 1 - beta, learning_rate, new_W, new_v,
-        )  # fmt: skip
-        parameters[name], v[key] = new_W, new_v
+    updated, velocities = {}, {}
+    for w, dw, b, db in _layer_names[n_layers]:
+        arrays = parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db]
+        if not _same_float(*arrays):
+            return updates.momentum_step(parameters, grads, v, beta, learning_rate)
+        W, dW, vW, bias, dbias, vb = map(_contiguous, arrays)
+        shape, dtype = W.shape, W.dtype
+        new = np.empty(shape, dtype), np.empty(shape, dtype), np.empty(bias.shape, dtype), np.empty(bias.shape, dtype)
+        launch(momentum_update, MOMENTUM_NS * W.size, W, dW, vW, bias, dbias, vb, beta, 1 - beta, learning_rate, *new)
+        updated[w], velocities[dw], updated[b], velocities[db] = new
+    parameters.update(updated)
+    v.update(velocities)
     return parameters, v
 
 
 @documented_as(updates.update_parameters_with_adam)
-def update_parameters_with_adam(
+def update_parameters_with_adam(  # noqa: D103
     parameters: Arrays,
     grads: Arrays,
     v: Arrays,
@@ -89,7 +106,7 @@ def update_parameters_with_adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    validation.gradients(parameters, grads)
+    n_layers = validation.gradients(parameters, grads)
     validation.moments("v", parameters, v)
     validation.moments("s", parameters, s)
     t = validation.real_number("t", t)
@@ -97,18 +114,20 @@ def update_parameters_with_adam(
     beta1 = validation.real_number("beta1", beta1)
     beta2 = validation.real_number("beta2", beta2)
     epsilon = validation.real_number("epsilon", epsilon)
-    dtypes = _dtypes(parameters, grads, v, s)
-    if dtypes is None:
-        return updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
     left1, left2 = 1 - np.float64(beta1) ** t, 1 - np.float64(beta2) ** t
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])
-    for name, dtype in zip(_names(parameters), dtypes, strict=True):
-        key, W = f"d{name}", parameters[name]
-        new_W, new_v, new_s = np.empty(W.shape, dtype), np.empty(W.shape, dtype), np.empty(W.shape, dtype)
-        launch(
-            adam_update, ADAM_NS * W.size, ready(W, dtype), ready(grads[key], dtype), ready(v[key], dtype),
-            ready(s[key], dtype), settings, new_W, new_v, new_s,
-        )  # fmt: skip
-        parameters[name], v[key], s[key] = new_W, new_v, new_s
+    updated, firsts, seconds = {}, {}, {}
+    for w, dw, b, db in _layer_names[n_layers]:
+        arrays = parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db]
+        if not _same_float(*arrays):
+            return updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+        W, dW, vW, sW, bias, dbias, vb, sb = map(_contiguous, arrays)
+        shapes = [W.shape] * 3 + [bias.shape] * 3
+        new = [np.empty(shape, W.dtype) for shape in shapes]
+        launch(adam_update, ADAM_NS * W.size, W, dW, vW, sW, bias, dbias, vb, sb, settings, *new)
+        updated[w], firsts[dw], seconds[dw], updated[b], firsts[db], seconds[db] = new
+    parameters.update(updated)
+    v.update(firsts)
+    s.update(seconds)
     return parameters, v, s

@@ -974,7 +974,7 @@ class _LayerKeys(dict):
         n_layers, odd = divmod(n_entries, 2)
         if odd or not n_layers:
             raise KeyError(n_entries)
-        keys = tuple((f"W{l}", f"b{l}", f"dW{l}", f"db{l}") for l in range(1, n_layers + 1))  # noqa: E741
+        keys = tuple((f"W{l}", f"b{l}", f"dW{l}", f"db{l}") for l in range(1, n_layers + 1))
         if n_layers < 100:
             self[n_entries] = keys
         return keys

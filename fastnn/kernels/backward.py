@@ -3,13 +3,9 @@
 from numba import prange
 
 from fastnn.kernels.elementwise import span
-from fastnn.kernels.matmul import dot_block, product_block, row_sum
+from fastnn.kernels.matmul import EXAMPLES_PER_SUM, TRANSPOSED_ROWS, gradient_block, product_block, row_sum
 from fastnn.kernels.policy import inner, parallel_kernel
 from fastnn.kernels.simd import get, lanes_of, load_part, pointer, put, splat, store_part, where
-
-# Blocks of examples in one chain of fma of a weight gradient: the activations of 784 units and 2 x 64 examples
-# (800 KB) stay in the second-level cache while all rows of dZ pass over them.
-BLOCKS_PER_SUM = 2
 
 
 @inner
@@ -73,15 +69,15 @@ def activation_gradient(W, dZ, dA_prev, n_threads):
 
 
 @inner
-def _decayed(w, decay, dw, lo, hi):
-    """Begin the sums of dW with decay W."""
+def _scale_and_decay(w, scale, decay, dw, lo, hi):
+    """dW = scale dW + decay W."""
     lanes = lanes_of(w)
-    if decay == 0:
-        for j in range(lo, hi, lanes):
-            store_part(dw, j, splat(w, 0), hi - j)
-    else:
-        for j in range(lo, hi, lanes):
-            store_part(dw, j, load_part(w, j, hi - j) * decay, hi - j)
+    for j in range(lo, hi, lanes):
+        n = hi - j
+        gradient = load_part(dw, j, n) * scale
+        if decay != 0:
+            gradient = gradient + load_part(w, j, n) * decay
+        store_part(dw, j, gradient, n)
 
 
 @inner
@@ -90,8 +86,14 @@ def _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, parts):
     n_in = A_prev.shape[0]
     lo, hi = span(n_out, part, parts, 4)
     dz, dw = pointer(dZ), pointer(dW)
-    _decayed(pointer(W), decay, dw, lo * n_in, hi * n_in)
-    dot_block(dz, lo * m, m, 0, hi - lo, pointer(A_prev), 0, m, 0, n_in, 1, m, m, scale, dw, lo * n_in, n_in)
+    width = min(m, EXAMPLES_PER_SUM)
+    blocks = (m + width - 1) // width
+    last = m - (blocks - 1) * width
+    gradient_block(
+        dz, lo * m, m, width, hi - lo, pointer(A_prev), 0, m, width, n_in, blocks, width, last,
+        n_out >= TRANSPOSED_ROWS, dw, lo * n_in, n_in,
+    )  # fmt: skip
+    _scale_and_decay(pointer(W), scale, decay, dw, lo * n_in, hi * n_in)
     for i in range(lo, hi):
         put(pointer(db), i, scale * row_sum(dz, i * m, 0, 1, m, m))
 
@@ -104,33 +106,6 @@ def weight_gradient(dZ, A_prev, W, scale, decay, dW, db, n_threads):
     else:
         for part in prange(n_threads):
             _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, n_threads)
-
-
-@inner
-def _finish_rows(dZ, W, scale, decay, dW, db, part, parts):
-    n_out, m = dZ.shape
-    n_in = W.shape[1]
-    first, last = span(n_out, part, parts, 1)
-    w, dw = pointer(W), pointer(dW)
-    lanes = lanes_of(w)
-    end = last * n_in
-    for j in range(first * n_in, end, lanes):
-        gradient = load_part(dw, j, end - j) * scale
-        if decay != 0:
-            gradient = gradient + load_part(w, j, end - j) * decay
-        store_part(dw, j, gradient, end - j)
-    for i in range(first, last):
-        put(pointer(db), i, scale * row_sum(pointer(dZ), i * m, 0, 1, m, m))
-
-
-@parallel_kernel
-def finish_weight_gradient(dZ, W, scale, decay, dW, db, n_threads):
-    """dW = scale dW + decay W and db = scale * sum of dZ, behind a product dZ A_prev^T that BLAS has computed."""
-    if n_threads == 1:
-        _finish_rows(dZ, W, scale, decay, dW, db, 0, 1)
-    else:
-        for part in prange(n_threads):
-            _finish_rows(dZ, W, scale, decay, dW, db, part, n_threads)
 
 
 @inner
@@ -163,19 +138,18 @@ def block_backward(net, at, d_at, y_at, columns, scale, keep):
 
 
 @inner
-def rows_gradient(net, a_block, d_block, blocks, scale, decay, l, lo, hi):
-    """Rows lo to hi of dW = scale dZ A^T + decay W and of db, layer l, summed over all blocks of examples."""
+def layer_gradient(net, a_block, d_block, blocks, scale, decay, l, part, parts):
+    """This part's rows of dW = scale dZ A^T + decay W and of db, layer l, summed over all blocks of examples."""
     width, theta, grads, deltas = net.width, net.theta, net.grads, net.deltas
-    n_in = get(net.sizes, l - 1)
+    n_in, n_out = get(net.sizes, l - 1), get(net.sizes, l)
+    lo, hi = span(n_out, part, parts, 4)
     dz = (get(net.units_at, l) - get(net.sizes, 0) + lo) * width
     a = get(net.units_at, l - 1) * width
     w, b = get(net.weights_at, l), get(net.biases_at, l)
-    _decayed(theta, decay, grads, w + lo * n_in, w + hi * n_in)
-    for block in range(0, blocks, BLOCKS_PER_SUM):
-        chunk = min(BLOCKS_PER_SUM, blocks - block)
-        dot_block(
-            deltas, dz + block * d_block, width, d_block, hi - lo, net.acts, a + block * a_block, width, a_block, n_in,
-            chunk, width, width, scale, grads, w + lo * n_in, n_in,
-        )  # fmt: skip
+    gradient_block(
+        deltas, dz, width, d_block, hi - lo, net.acts, a, width, a_block, n_in, blocks, width, width,
+        n_out >= TRANSPOSED_ROWS, grads, w + lo * n_in, n_in,
+    )  # fmt: skip
+    _scale_and_decay(theta, scale, decay, grads, w + lo * n_in, w + hi * n_in)
     for i in range(lo, hi):
         put(grads, b + i, scale * row_sum(deltas, dz + (i - lo) * width, d_block, blocks, width, width))

@@ -2,10 +2,10 @@
 
 from numba import prange
 
-from fastnn.kernels.elementwise import RELU, SIGMOID, activate, activation_span, span
+from fastnn.kernels.elementwise import RELU, SIGMOID, activation_span, span
 from fastnn.kernels.matmul import product_block
 from fastnn.kernels.policy import inner, parallel_kernel
-from fastnn.kernels.simd import broadcast, get, lanes_of, load_part, pointer, store_part
+from fastnn.kernels.simd import get, lanes_of, load_part, pointer, store_part
 
 
 @inner
@@ -28,31 +28,6 @@ def layer_forward(W, A_prev, b, Z, A, activation, n_threads):
     else:
         for part in prange(n_threads):
             _layer_columns(W, A_prev, b, Z, A, activation, part, n_threads)
-
-
-@inner
-def _bias_rows(Z, b, A, activation, part, parts):
-    n_out, m = Z.shape
-    z, a = pointer(Z), pointer(A)
-    lanes = lanes_of(z)
-    first, last = span(n_out, part, parts, 1)
-    for i in range(first, last):
-        bias = broadcast(pointer(b), i)
-        for j in range(0, m, lanes):
-            n = m - j
-            v = load_part(z, i * m + j, n) + bias
-            store_part(z, i * m + j, v, n)
-            store_part(a, i * m + j, activate(v, activation), n)
-
-
-@parallel_kernel
-def bias_activation_forward(Z, b, A, activation, n_threads):
-    """Z += b and A = activation(Z) in one pass, behind a product that BLAS has computed."""
-    if n_threads == 1:
-        _bias_rows(Z, b, A, activation, 0, 1)
-    else:
-        for part in prange(n_threads):
-            _bias_rows(Z, b, A, activation, part, n_threads)
 
 
 @inner

@@ -11,6 +11,7 @@ VECTOR_BYTES = _vectors.VECTOR_BYTES
 pointer = _vectors.pointer
 pointer_table = _vectors.pointer_table
 pointer_at = _vectors.pointer_at
+stack_buffer = _vectors.stack_buffer
 lanes_of = _vectors.lanes_of
 get = _vectors.get
 put = _vectors.put

@@ -9,6 +9,7 @@ import operator
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.errors import RequireLiteralValue
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -110,6 +111,22 @@ def pointer_at(typingctx, table, index, dtype):
         return builder.load(builder.bitcast(entry, llvm_type.as_pointer()))
 
     return result(table, types.int64, dtype), codegen
+
+
+@intrinsic
+def stack_buffer(typingctx, pointer, count):
+    """Room for a constant `count` of elements of `pointer`'s type, until the calling function returns."""
+
+    def codegen(context, builder, sig, args):
+        element = context.get_data_type(sig.args[0].dtype)
+        # As vectors, so that the room is aligned like one.
+        lanes = _vector_of(sig.args[0]).lanes
+        room = ir.ArrayType(ir.VectorType(element, lanes), sig.args[1].literal_value // lanes)
+        return builder.bitcast(cgutils.alloca_once(builder, room), element.as_pointer())
+
+    if not isinstance(count, types.IntegerLiteral):
+        raise RequireLiteralValue("the count of a stack_buffer must be a constant")
+    return pointer(pointer, count), codegen
 
 
 @intrinsic

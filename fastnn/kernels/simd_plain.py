@@ -20,6 +20,11 @@ def pointer_at(table, index, dtype):
     return table[index]
 
 
+def stack_buffer(array, count):
+    """Room for `count` elements of `array`'s type."""
+    return np.empty(count, array.dtype)
+
+
 def lanes_of(array):
     """Number of elements of `array`'s type in a vector."""
     return VECTOR_BYTES // array.itemsize

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import prange
 
-from fastnn.kernels.backward import block_backward, rows_gradient
+from fastnn.kernels.backward import block_backward, layer_gradient
 from fastnn.kernels.elementwise import span
 from fastnn.kernels.forward import block_forward
 from fastnn.kernels.losses import cross_entropy_span, pairwise_sum
@@ -20,7 +20,6 @@ from fastnn.kernels.random import SEEDS, permutations
 from fastnn.kernels.simd import get, pointer_at, put
 
 BLOCK = 64
-ROWS_PER_ITEM = 16
 
 
 # What lies where in the table of pointers that `train` takes. By pointers, and not as arrays or tuples of them,
@@ -136,14 +135,8 @@ def _weight_gradients(net, settings, count, part, parts):
     blocks = (count + width - 1) // width
     scale = 1.0 if settings.scaled_delta else 1.0 / count
     decay = settings.lambd / count
-    item = 0
     for l in range(1, net.depth + 1):
-        size = get(net.sizes, l)
-        rows = size if parts == 1 else ROWS_PER_ITEM
-        for lo in range(0, size, rows):
-            if item % parts == part:
-                rows_gradient(net, a_block, d_block, blocks, scale, decay, l, lo, min(lo + rows, size))
-            item += 1
+        layer_gradient(net, a_block, d_block, blocks, scale, decay, l, part, parts)
 
 
 @inner

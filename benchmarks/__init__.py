@@ -1,0 +1,1 @@
+"""asv benchmarks: `asv run --python=same --quick`."""
