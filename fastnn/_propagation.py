@@ -10,13 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import validation
-from fastnn.kernels.backward import (
-    activation_gradient,
-    output_delta,
-    relu_backward,
-    weight_gradient,
-)
-from fastnn.kernels.dropout import dropout_backward, dropout_forward
+from fastnn.kernels.backward import hidden_backward, output_delta, weight_gradient
+from fastnn.kernels.dropout import dropout_forward
 from fastnn.kernels.elementwise import RELU, SIGMOID, activation_forward
 from fastnn.kernels.forward import layer_forward
 from fastnn.kernels.losses import SQUARES_PER_SUM, cross_entropy, square_sum
@@ -76,13 +71,13 @@ def _activation(x: np.ndarray, dtype: np.dtype, activation: int, element_ns: flo
 
 
 @documented_as(activations.sigmoid)
-def sigmoid(x: ArrayLike) -> np.ndarray:  # noqa: D103
+def sigmoid(x: ArrayLike) -> np.ndarray:
     x = validation.real_array("x", x)
     return _activation(x, compiled_dtype(x), SIGMOID, SIGMOID_NS)
 
 
 @documented_as(activations.relu)
-def relu(x: ArrayLike) -> np.ndarray:  # noqa: D103
+def relu(x: ArrayLike) -> np.ndarray:
     x = validation.real_array("x", x)
     if x.dtype.kind != "f":
         return activations.relu(x)
@@ -136,14 +131,16 @@ def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, t
     return forward(layers.input_for(X, parameters), parameters)
 
 
-def _weight_gradient(
-    dZ: np.ndarray, A_prev: np.ndarray, W: np.ndarray, scale: float, decay: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return dW = scale dZ A_prev^T + decay W and db = scale * sum of dZ over examples."""
-    dtype = dZ.dtype
-    dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
-    launch(weight_gradient, FMA_NS * dW.size * dZ.shape[1], dZ, A_prev, W, scale, decay, dW, db)
-    return dW, db
+_NO_MASK = np.zeros((0, 0), np.bool_)
+
+
+def _cache_dtype(X: np.ndarray, Y: np.ndarray, cache: Sequence[np.ndarray]) -> np.dtype | None:
+    """Return the one float dtype of a cache, to which X and Y fit; None where promotions are NumPy's."""
+    dtype = cache[-3].dtype
+    for array in cache:
+        if array.dtype is not dtype and array.dtype.kind != "b":
+            return None
+    return dtype if compiled_dtype(cache[-3], X, Y) is dtype else None
 
 
 def backward(
@@ -160,15 +157,14 @@ def backward(
 
     With `mean` the 1/m sits inside dz of the output layer, otherwise in dW and db.
     """
-    stack = layers.per_layer(cache, 4 if keep_prob is None else 5)
-    dtype = compiled_dtype(X, Y, *cache)
-    if dtype is None or any(array.dtype is not dtype for array in cache if array.dtype != np.bool_):
-        # Mixed dtypes are NumPy's to promote.
+    dtype = _cache_dtype(X, Y, cache)
+    if dtype is None:
         if mean:
             return layers.mean_backward(X, Y, cache)
         return layers.total_backward(X, Y, cache, lambd or None, keep_prob)
+    stack = layers.per_layer(cache, 4 if keep_prob is None else 5)
     m = X.shape[1]
-    scale = 1.0 if mean else 1.0 / m
+    scale, decay = (1.0, 0.0) if mean else (1.0 / m, lambd / m)
     A = ready(cache[-3], dtype)
     dZ = np.empty(A.shape, dtype)  # (n_L, m)
     launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
@@ -177,26 +173,16 @@ def backward(
         W = ready(stack[layer - 1][-2], dtype)  # (n_l, n_{l-1})
         below = stack[layer - 2]
         A_prev = ready(below[-3] if layer > 1 else X, dtype)  # (n_{l-1}, m)
-        grads[f"{z}{layer}"] = dZ
-        grads[f"dW{layer}"], grads[f"db{layer}"] = _weight_gradient(dZ, A_prev, W, scale, lambd / m)
+        dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
+        work_ns = FMA_NS * W.size * m
+        launch(weight_gradient, work_ns, dZ, A_prev, W, scale, decay, dW, db)
+        grads[f"{z}{layer}"], grads[f"dW{layer}"], grads[f"db{layer}"] = dZ, dW, db
         if layer > 1:
-            dA = np.empty(A_prev.shape, dtype)
-            launch(activation_gradient, FMA_NS * W.size * m, W, dZ, dA)
-            if keep_prob is not None:
-                kept = np.empty_like(dA)
-                D = np.ascontiguousarray(below[1])
-                launch(
-                    dropout_backward,
-                    2.0 * dA.size,
-                    dA.reshape(-1),
-                    D.reshape(-1),
-                    keep_prob,
-                    kept.reshape(-1),
-                )
-                dA = kept
-            dZ = np.empty_like(dA)
-            launch(relu_backward, RELU_NS * dA.size, dA, A_prev, dZ)
+            D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
+            dA, dZ_prev = np.empty(A_prev.shape, dtype), np.empty(A_prev.shape, dtype)
+            launch(hidden_backward, work_ns, W, dZ, A_prev, D, keep_prob or 1.0, dA, dZ_prev)
             grads[f"{a}{layer - 1}"] = dA
+            dZ = dZ_prev
     return grads
 
 

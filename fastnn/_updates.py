@@ -30,19 +30,17 @@ class _LayerNames(dict):
 _layer_names = _LayerNames()
 
 
-def _same_float(*arrays: np.ndarray) -> bool:
-    """Tell whether all arrays are float64, or all float32; other mixtures are NumPy's to promote."""
+def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
     dtype = arrays[0].dtype
     if dtype is not _FLOAT64 and dtype is not _FLOAT32:
-        return False
-    for array in arrays:  # noqa: SIM110 - a generator would cost more than the whole update of a small layer
+        return None
+    ready = []
+    for array in arrays:
         if array.dtype is not dtype:
-            return False
-    return True
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            return None
+        ready.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    return ready
 
 
 def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
@@ -50,10 +48,10 @@ def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> A
     learning_rate = validation.real_number("learning_rate", learning_rate)
     updated = {}
     for w, dw, b, db in _layer_names[n_layers]:
-        arrays = parameters[w], grads[dw], parameters[b], grads[db]
-        if not _same_float(*arrays):
+        arrays = _ready(parameters[w], grads[dw], parameters[b], grads[db])
+        if arrays is None:
             return layers.gradient_step(parameters, grads, learning_rate)
-        W, dW, bias, dbias = map(_contiguous, arrays)
+        W, dW, bias, dbias = arrays
         new_W, new_b = np.empty(W.shape, W.dtype), np.empty(bias.shape, W.dtype)
         launch(gd_update, GD_NS * W.size, W, dW, bias, dbias, learning_rate, new_W, new_b)
         updated[w], updated[b] = new_W, new_b
@@ -62,17 +60,17 @@ def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> A
 
 
 @documented_as(propagation.update_parameters)
-def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:  # noqa: D103
+def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
     return _gradient_step(parameters, grads, learning_rate)
 
 
 @documented_as(updates.update_parameters_with_gd)
-def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:  # noqa: D103
+def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
     return _gradient_step(parameters, grads, learning_rate)
 
 
 @documented_as(updates.update_parameters_with_momentum)
-def update_parameters_with_momentum(  # noqa: D103
+def update_parameters_with_momentum(
     parameters: Arrays, grads: Arrays, v: Arrays, beta: float, learning_rate: float
 ) -> tuple[Arrays, Arrays]:
     n_layers = validation.gradients(parameters, grads)
@@ -81,10 +79,10 @@ def update_parameters_with_momentum(  # noqa: D103
     learning_rate = validation.real_number("learning_rate", learning_rate)
     updated, velocities = {}, {}
     for w, dw, b, db in _layer_names[n_layers]:
-        arrays = parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db]
-        if not _same_float(*arrays):
+        arrays = _ready(parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db])
+        if arrays is None:
             return updates.momentum_step(parameters, grads, v, beta, learning_rate)
-        W, dW, vW, bias, dbias, vb = map(_contiguous, arrays)
+        W, dW, vW, bias, dbias, vb = arrays
         shape, dtype = W.shape, W.dtype
         new = np.empty(shape, dtype), np.empty(shape, dtype), np.empty(bias.shape, dtype), np.empty(bias.shape, dtype)
         launch(momentum_update, MOMENTUM_NS * W.size, W, dW, vW, bias, dbias, vb, beta, 1 - beta, learning_rate, *new)
@@ -95,7 +93,7 @@ def update_parameters_with_momentum(  # noqa: D103
 
 
 @documented_as(updates.update_parameters_with_adam)
-def update_parameters_with_adam(  # noqa: D103
+def update_parameters_with_adam(
     parameters: Arrays,
     grads: Arrays,
     v: Arrays,
@@ -119,10 +117,10 @@ def update_parameters_with_adam(  # noqa: D103
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])
     updated, firsts, seconds = {}, {}, {}
     for w, dw, b, db in _layer_names[n_layers]:
-        arrays = parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db]
-        if not _same_float(*arrays):
+        arrays = _ready(parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db])
+        if arrays is None:
             return updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
-        W, dW, vW, sW, bias, dbias, vb, sb = map(_contiguous, arrays)
+        W, dW, vW, sW, bias, dbias, vb, sb = arrays
         shapes = [W.shape] * 3 + [bias.shape] * 3
         new = [np.empty(shape, W.dtype) for shape in shapes]
         launch(adam_update, ADAM_NS * W.size, W, dW, vW, sW, bias, dbias, vb, sb, settings, *new)

@@ -63,7 +63,7 @@ def circles() -> Data:
 
     Examples
     --------
-    >>> circles().train_X.shape  # doctest: +SKIP
+    >>> circles().train_X.shape
     (2, 300)
     """
     from sklearn.datasets import make_circles
@@ -94,7 +94,7 @@ def moons() -> Data:
 
     Examples
     --------
-    >>> moons().train_X.shape  # doctest: +SKIP
+    >>> moons().train_X.shape
     (2, 300)
     """
     from sklearn.datasets import make_moons
@@ -170,17 +170,17 @@ def football(file: str | os.PathLike) -> Data:
         contents = loadmat(file)
     except Exception as error:  # damaged files make it raise almost anything
         raise ValueError(f"{file} cannot be read as a MATLAB file: {error}") from error
-    missing = [name for name in ("X", "y", "Xval", "yval") if name not in contents]
+    missing = [name for name in ("X", "y", "Xval", "yval") if not isinstance(contents.get(name), np.ndarray)]
     if missing:
-        raise ValueError(f"{file} must hold X, y, Xval and yval, and lacks {', '.join(missing)}")
+        raise ValueError(f"{file} must hold arrays X, y, Xval and yval, and lacks {', '.join(missing)}")
     for points, labels in (("X", "y"), ("Xval", "yval")):
         X, Y = contents[points], contents[labels]
-        if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] != 2 or Y.shape != (X.shape[0], 1):
+        if X.size == 0 or X.shape[1:] != (2,) or Y.shape != (X.shape[0], 1):
             raise ValueError(
                 f"{file} must hold {points} of shape (m, 2) and {labels} of shape (m, 1), "
                 f"got shapes {X.shape} and {Y.shape}"
             )
-        if X.dtype.kind not in "fiu" or not np.isfinite(X).all() or not np.isin(Y, (0, 1)).all():
+        if not {X.dtype.kind, Y.dtype.kind} <= set("fiu") or not np.isfinite(X).all() or not np.isin(Y, (0, 1)).all():
             raise ValueError(f"{file} must hold finite numbers in {points} and only 0 and 1 in {labels}")
     return Data(*(np.ascontiguousarray(contents[name].T) for name in ("X", "y", "Xval", "yval")))
 

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,14 @@ import numba
 PARALLEL_WORK_NS = 40_000.0
 WORKQUEUE_WORK_NS = 400_000.0
 
+# A region that took this much longer than its serial time met cores that were taken: by another process, or by the
+# threads of a BLAS, which spin for some 20 ms after a product (a 0.05 ms update was seen to take 8-15 ms behind one).
+LATE_NS = 2_000_000
+BACK_OFF_SECONDS = 0.05
+
 _lock = threading.Lock()
 _busy = 0
+_serial_until = 0.0
 _serial_only = False
 
 
@@ -64,6 +71,8 @@ def _take_threads(work_ns: float) -> int:
     global _busy
     if _serial_only:
         return 1
+    if time.monotonic() < _serial_until:
+        return 1
     wanted = available_threads()
     if wanted == 1 or (work_ns < WORKQUEUE_WORK_NS and numba.threading_layer() == "workqueue"):
         return 1
@@ -76,16 +85,19 @@ def _take_threads(work_ns: float) -> int:
     return wanted
 
 
-def _give_back() -> None:
-    global _busy
+def _give_back(late: bool) -> None:
+    global _busy, _serial_until
     with _lock:
         _busy = 0
+        if late:
+            _serial_until = time.monotonic() + BACK_OFF_SECONDS
 
 
 def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any) -> Any:
     """Call a parallel kernel with the number of threads that its work is worth and that are free.
 
-    Never waits: where another thread holds the cores, the kernel runs serially and gives the same bits.
+    Never waits: where another thread holds the cores, the kernel runs serially and gives the same bits. So it does for
+    a while after a parallel run that came in late.
 
     Parameters
     ----------
@@ -106,10 +118,11 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any) -> Any:
     n_threads = _take_threads(work_ns)
     if n_threads == 1:
         return kernel(*arguments, 1)
+    begin = time.perf_counter_ns()
     try:
         return kernel(*arguments, n_threads)
     finally:
-        _give_back()
+        _give_back(late=time.perf_counter_ns() - begin > work_ns + LATE_NS)
 
 
 def _after_fork_in_child() -> None:

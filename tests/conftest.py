@@ -9,18 +9,15 @@ from hypothesis import HealthCheck, settings
 # Under NUMBA_DISABLE_JIT kernels are plain Python, hundreds of times slower: tests scale their sizes by this.
 JIT = not numba.config.DISABLE_JIT
 
+# No test opens a window, nor does a process that it starts.
+os.environ["MPLBACKEND"] = "agg"
+
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize="CI" in os.environ)
 settings.register_profile(
     "nojit", settings.get_profile("quick"), max_examples=5, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)
 settings.load_profile(os.environ.get("FASTNN_HYPOTHESIS", "quick" if JIT else "nojit"))
-
-
-def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "needs_jit: machine code is the point, or the size asks for it; skipped under NUMBA_DISABLE_JIT"
-    )
 
 
 def pytest_collection_modifyitems(items):

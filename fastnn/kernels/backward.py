@@ -38,34 +38,33 @@ def output_delta(A, Y, scale, dZ, n_threads):
             output_delta_span(pointer(A), lo, pointer(Y), lo, scale, pointer(dZ), lo, hi - lo)
 
 
-@parallel_kernel
-def relu_backward(dA, A, dZ, n_threads):
-    """dZ = dA where A > 0, else 0."""
-    if n_threads == 1:
-        relu_delta_span(pointer(dA), 0, pointer(A), 0, 1, pointer(dZ), 0, A.size)
-    else:
-        for part in prange(n_threads):
-            lo, hi = span(A.size, part, n_threads, 64)
-            relu_delta_span(pointer(dA), lo, pointer(A), lo, 1, pointer(dZ), lo, hi - lo)
-
-
 @inner
-def _gradient_columns(W, dZ, dA_prev, part, parts):
+def _hidden_columns(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, part, parts):
     n_out, n_in = W.shape
     m = dZ.shape[1]
     lo, hi = span(m, part, parts, 64)
-    w = pointer(W)
-    product_block(w, 0, 1, n_in, n_in, n_out, w, -1, pointer(dZ), lo, m, pointer(dA_prev), lo, m, hi - lo)
+    w, da = pointer(W), pointer(dA_prev)
+    product_block(w, 0, 1, n_in, n_in, n_out, w, -1, pointer(dZ), lo, m, da, lo, m, hi - lo)
+    for i in range(n_in):
+        at = i * m + lo
+        if D.size > 0:
+            row, mask = dA_prev[i, lo:hi], D[i, lo:hi]
+            for j in range(row.size):
+                row[j] = row[j] * mask[j] / keep_prob
+        relu_delta_span(da, at, pointer(A_prev), at, 1, pointer(dZ_prev), at, hi - lo)
 
 
 @parallel_kernel
-def activation_gradient(W, dZ, dA_prev, n_threads):
-    """dA_prev = W^T dZ, the columns shared out among the threads."""
+def hidden_backward(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_threads):
+    """dA_prev = W^T dZ, times D / keep_prob unless D is empty; dZ_prev = dA_prev where A_prev > 0, else 0.
+
+    The columns are shared out among the threads.
+    """
     if n_threads == 1:
-        _gradient_columns(W, dZ, dA_prev, 0, 1)
+        _hidden_columns(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, 0, 1)
     else:
         for part in prange(n_threads):
-            _gradient_columns(W, dZ, dA_prev, part, n_threads)
+            _hidden_columns(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, part, n_threads)
 
 
 @inner
@@ -139,7 +138,7 @@ def block_backward(net, at, d_at, y_at, columns, scale, keep):
 
 @inner
 def layer_gradient(net, a_block, d_block, blocks, scale, decay, l, part, parts):
-    """This part's rows of dW = scale dZ A^T + decay W and of db, layer l, summed over all blocks of examples."""
+    """One part's rows of dW = scale dZ A^T + decay W and of db, layer l, summed over all blocks of examples."""
     width, theta, grads, deltas = net.width, net.theta, net.grads, net.deltas
     n_in, n_out = get(net.sizes, l - 1), get(net.sizes, l)
     lo, hi = span(n_out, part, parts, 4)

@@ -1,4 +1,4 @@
-"""Inverted dropout with given uniform numbers or masks: the course draws them from NumPy's stream."""
+"""Inverted dropout with given uniform numbers: the course draws them from NumPy's stream."""
 
 from numba import prange
 
@@ -7,17 +7,12 @@ from fastnn.kernels.policy import inner, parallel_kernel
 
 
 @inner
-def _scale_span(a, mask, keep_prob, out):
-    # Over slices counted from 0: with a lower bound in the index, numba's test for negative ones stays in the loop.
-    for j in range(out.size):
-        out[j] = a[j] * mask[j] / keep_prob
-
-
-@inner
 def _drop_span(uniform, keep_prob, a, mask, out):
+    # Over slices counted from 0: with a lower bound in the index, numba's test for negative ones stays in the loop.
     for j in range(mask.size):
         mask[j] = uniform[j] < keep_prob
-    _scale_span(a, mask, keep_prob, out)
+    for j in range(out.size):
+        out[j] = a[j] * mask[j] / keep_prob
 
 
 @parallel_kernel
@@ -29,14 +24,3 @@ def dropout_forward(uniform, keep_prob, A, D, out, n_threads):
         for part in prange(n_threads):
             lo, hi = span(A.size, part, n_threads, 64)
             _drop_span(uniform[lo:hi], keep_prob, A[lo:hi], D[lo:hi], out[lo:hi])
-
-
-@parallel_kernel
-def dropout_backward(dA, D, keep_prob, out, n_threads):
-    """Out = dA D / keep_prob, for flat arrays; D holds truth values or numbers."""
-    if n_threads == 1:
-        _scale_span(dA, D, keep_prob, out)
-    else:
-        for part in prange(n_threads):
-            lo, hi = span(dA.size, part, n_threads, 64)
-            _scale_span(dA[lo:hi], D[lo:hi], keep_prob, out[lo:hi])

@@ -1,9 +1,9 @@
 """Matrix products from register tiles, for operands that lie anywhere in memory.
 
-Two shapes cover a fully connected net. `product_block` multiplies weights by examples, W A or W^T dZ: the lanes
-run over examples, the weights are broadcast. `gradient_block` multiplies dZ A^T: for few rows the lanes run along the
-sum over examples and are added at the end, for many A is transposed first. A tile of 4 x 2 keeps 8 accumulators busy, enough to hide the latency of two
-fused multiply-adds a cycle, with 6 loads for 8 of them.
+Two shapes cover a fully connected net. `product_block` multiplies weights by examples, W A or W^T dZ: the lanes run
+over examples, the weights are broadcast. `gradient_block` multiplies dZ A^T: for few rows the lanes run along the sum
+over examples and are added at the end, for many A is transposed first. A tile of 4 x 2 keeps 8 accumulators busy,
+enough to hide the latency of two fused multiply-adds a cycle, with 6 loads for 8 of them.
 """
 
 from fastnn.kernels.policy import inner

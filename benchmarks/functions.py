@@ -1,0 +1,145 @@
+"""Every course function beside its NumPy twin, and a loop of one's own over them: `python -m benchmarks.functions`.
+
+Both sides alternate in one process and are verified against each other first. Before each measurement the process
+sleeps, because the threads of NumPy's BLAS and of numba's layer go on spinning for some 20 ms after their last work and
+would take the other side's core. Quoted are medians of rounds, and the median of the ratios round by round.
+"""
+
+import argparse
+import importlib
+import statistics
+import time
+
+import numpy as np
+
+ROUNDS = 9
+REST_SECONDS = 0.06
+
+# (module, function, arguments by name)
+JOBS = (
+    ("optimization", "sigmoid", ("Z",)),
+    ("optimization", "relu", ("Z",)),
+    ("optimization", "forward_propagation", ("X", "parameters")),
+    ("optimization", "backward_propagation", ("X", "Y", "cache")),
+    ("optimization", "compute_cost", ("A_wide", "Y_wide")),
+    ("initialization", "compute_loss", ("A_wide", "Y_wide")),
+    ("optimization", "predict_dec", ("parameters", "X")),
+    ("regularization", "compute_cost_with_regularization", ("A_wide", "Y_wide", "parameters", "lambd")),
+    ("regularization", "backward_propagation", ("X", "Y", "cache")),
+    ("regularization", "backward_propagation_with_regularization", ("X", "Y", "cache", "lambd")),
+    ("regularization", "forward_propagation_with_dropout", ("X", "parameters", "keep_prob")),
+    ("regularization", "backward_propagation_with_dropout", ("X", "Y", "dropout_cache", "keep_prob")),
+    ("gradient_checking", "forward_propagation_n", ("X", "Y", "parameters")),
+    ("gradient_checking", "backward_propagation_n", ("X", "Y", "cache")),
+    ("optimization", "update_parameters_with_gd", ("own_parameters", "grads", "rate")),
+    ("optimization", "update_parameters_with_momentum", ("own_parameters", "grads", "own_v", "beta", "rate")),
+    ("optimization", "update_parameters_with_adam", ("own_parameters", "grads", "own_v", "own_s", "t")),
+)
+
+
+def arguments_for(sizes, m):
+    """Everything that the functions take, for a network of those sizes and m examples."""
+    from fastnn.reference import optimization, regularization
+
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((sizes[0], m)), (rng.random((sizes[-1], m)) < 0.5) * 1.0
+    parameters = optimization.initialize_parameters(sizes)
+    _, cache = optimization.forward_propagation(X, parameters)
+    _, dropout_cache = regularization.forward_propagation_with_dropout(X, parameters, 0.8)
+    v, s = optimization.initialize_adam(parameters)
+    # The cost of a wide output: of a layer of the size that the other functions see.
+    width = max(sizes[1:])
+    return {
+        "X": X, "Y": Y, "parameters": parameters, "cache": cache, "dropout_cache": dropout_cache, "Z": cache[0],
+        "A_wide": rng.uniform(0.01, 0.99, (width, m)), "Y_wide": (rng.random((width, m)) < 0.5) * 1.0,
+        "grads": optimization.backward_propagation(X, Y, cache), "lambd": 0.7, "keep_prob": 0.8, "rate": 1e-3,
+        "beta": 0.9, "t": 2, "own_parameters": parameters, "own_v": v, "own_s": s,
+    }  # fmt: skip
+
+
+def _numbers(result):
+    if isinstance(result, dict):
+        result = tuple(result.values())
+    if isinstance(result, tuple):
+        return [number for part in result for number in _numbers(part)]
+    return [np.asarray(result, float)]
+
+
+def _seconds(function, arguments, repeats):
+    time.sleep(REST_SECONDS)
+    # The updates rebind entries: each measurement has dicts of its own.
+    arguments = [dict(a) if isinstance(a, dict) else a for a in arguments]
+    function(*arguments)
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        function(*arguments)
+    return (time.perf_counter() - begin) / repeats
+
+
+def compare(ours, reference, arguments, repeats):
+    """Medians in seconds of both functions, and of their ratio."""
+    copies = [[dict(a) if isinstance(a, dict) else a for a in arguments] for _ in range(2)]
+    for out, ref in zip(_numbers(ours(*copies[0])), _numbers(reference(*copies[1])), strict=True):
+        np.testing.assert_allclose(out, ref, rtol=1e-10, atol=1e-10 * np.abs(ref).max())
+    rounds = [(_seconds(ours, arguments, repeats), _seconds(reference, arguments, repeats)) for _ in range(ROUNDS)]
+    mine, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return mine, theirs, statistics.median(b / a for a, b in rounds)
+
+
+def own_loop(module, X, Y, sizes, optimizer, epochs):
+    """The training loop that a learner writes over the functions of a module."""
+    parameters = module.initialize_parameters(sizes)
+    v, s = module.initialize_adam(parameters)
+    t = 0
+    for epoch in range(epochs):
+        for batch_X, batch_Y in module.random_mini_batches(X, Y, 64, 11 + epoch):
+            a, cache = module.forward_propagation(batch_X, parameters)
+            module.compute_cost(a, batch_Y)
+            grads = module.backward_propagation(batch_X, batch_Y, cache)
+            t += 1
+            if optimizer == "gd":
+                module.update_parameters_with_gd(parameters, grads, 0.0007)
+            elif optimizer == "momentum":
+                module.update_parameters_with_momentum(parameters, grads, v, 0.9, 0.0007)
+            else:
+                module.update_parameters_with_adam(parameters, grads, v, s, t, 0.0007)
+    return parameters
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["course", "large", "loop"], help="one of the three tables")
+    only = parser.parse_args().only
+    from fastnn import optimization, runtime
+    from fastnn.reference import optimization as reference
+
+    print(f"{runtime.available_threads()} threads, numpy {np.__version__}; medians of {ROUNDS} rounds, float64")
+    tables = (
+        ("course", [2, 10, 5, 1], 300, 300),
+        ("course", [2, 20, 3, 1], 211, 300),
+        ("course", [2, 5, 2, 1], 64, 300),
+        ("large", [512, 512, 512, 1], 4096, 1),
+    )
+    for table, sizes, m, repeats in tables:
+        if only not in (None, table):
+            continue
+        print(f"\nlayers {sizes}, {m} examples{'function, us':>40}{'fastnn':>14}{'NumPy':>12}{'ratio':>9}")
+        arguments = arguments_for(sizes, m)
+        for module, name, needs in JOBS:
+            ours = getattr(importlib.import_module(f"fastnn.{module}"), name)
+            theirs = getattr(importlib.import_module(f"fastnn.reference.{module}"), name)
+            mine, numpy, ratio = compare(ours, theirs, [arguments[key] for key in needs], repeats)
+            print(f"{module + '.' + name:65}{mine * 1e6:13.2f}{numpy * 1e6:12.2f}{ratio:8.2f}x")
+    if only in (None, "loop"):
+        rng = np.random.default_rng(3)
+        X, Y = rng.standard_normal((2, 300)), (rng.random((1, 300)) < 0.5) * 1.0
+        print(f"\n{'a loop of your own, [2, 5, 2, 1], batch 64, us a step':65}{'fastnn':>13}{'NumPy':>12}{'ratio':>9}")
+        for optimizer in ("gd", "momentum", "adam"):
+            loops = [lambda m, o=optimizer: own_loop(m, X, Y, [2, 5, 2, 1], o, 40)] * 2
+            mine, numpy, ratio = compare(lambda f=loops[0]: f(optimization), lambda f=loops[1]: f(reference), [], 1)
+            print(f"{optimizer:65}{mine / 200 * 1e6:13.2f}{numpy / 200 * 1e6:12.2f}{ratio:8.2f}x")
+
+
+if __name__ == "__main__":
+    main()
