@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import importlib.util
+import os
 import platform
+import signal
 import sys
 import tempfile
 import textwrap
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 1 if a library is missing; 2 for what the user can put right; 130 after Ctrl-C.
+        Exit code: 0; 1 if a library is missing; 2 for what the user can put right.
 
     Raises
     ------
@@ -82,9 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         _say(f"{PROGRAM}: error: {error}")
         return 2
-    except KeyboardInterrupt:
-        _say(f"{PROGRAM}: interrupted")
-        return 130
 
 
 def _say(sentence: str) -> None:
@@ -309,5 +308,15 @@ def _machine() -> str:
     )
 
 
+def _stop(*_: object) -> None:
+    """Leave at once, with one line; Ctrl-C comes here."""
+    os.write(2, f"\n{PROGRAM}: interrupted\n".encode())
+    os._exit(130)
+
+
 if __name__ == "__main__":
+    # A KeyboardInterrupt that meets a callback of the compiler, or a library being imported, is swallowed there or
+    # turned into another error. Nothing here needs tidying up: files of the kernel cache are renamed into place.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     sys.exit(main())

@@ -138,9 +138,9 @@ def _cache_dtype(X: np.ndarray, Y: np.ndarray, cache: Sequence[np.ndarray]) -> n
     """Return the one float dtype of a cache, to which X and Y fit; None where promotions are NumPy's."""
     dtype = cache[-3].dtype
     for array in cache:
-        if array.dtype is not dtype and array.dtype.kind != "b":
+        if array.dtype is not dtype and array.dtype != dtype and array.dtype.kind != "b":
             return None
-    return dtype if compiled_dtype(cache[-3], X, Y) is dtype else None
+    return dtype if compiled_dtype(cache[-3], X, Y) == dtype else None
 
 
 def backward(

@@ -9,8 +9,7 @@ from fastnn.reference import layers, propagation, updates
 from fastnn.reference.layers import Arrays
 from fastnn.runtime import launch
 
-_FLOAT64 = np.dtype(np.float64)
-_FLOAT32 = np.dtype(np.float32)
+_FLOATS = np.dtype(np.float64), np.dtype(np.float32)
 
 # Serial time an element, rough.
 GD_NS = 0.4
@@ -33,11 +32,11 @@ _layer_names = _LayerNames()
 def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
     dtype = arrays[0].dtype
-    if dtype is not _FLOAT64 and dtype is not _FLOAT32:
+    if dtype not in _FLOATS:
         return None
     ready = []
     for array in arrays:
-        if array.dtype is not dtype:
+        if array.dtype is not dtype and array.dtype != dtype:  # unpickled arrays have dtypes of their own
             return None
         ready.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
     return ready

@@ -48,37 +48,7 @@ _NATIVE_CHARACTERS = "dfiIlLqQbBhH?"
 
 
 def real_array(name: str, value: Any) -> np.ndarray:
-    """Return ``value`` as a non-empty array of real numbers, without a copy where none is needed.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : array_like
-        Real numbers of any shape and memory layout.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``value`` itself if it is a plain array already. float16, long double and foreign byte
-        order become float64 or native order; every other dtype stays.
-
-    Raises
-    ------
-    TypeError
-        If the dtype is not float, integer or bool.
-    ValueError
-        If the array is empty, or a nested list is ragged.
-
-    Examples
-    --------
-    >>> real_array("X", [[1, 2], [3, 4]]).dtype.kind
-    'i'
-    >>> real_array("X", 1j)
-    Traceback (most recent call last):
-        ...
-    TypeError: X must hold real numbers (float, integer or bool), got dtype complex128
-    """
+    """Return ``value`` as a non-empty array of real numbers, without a copy where none is needed."""
     if type(value) is np.ndarray:
         dtype = value.dtype
         if (dtype is _FLOAT64 or (dtype.char in _NATIVE_CHARACTERS and dtype.isnative)) and value.size:
@@ -87,34 +57,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
 
 
 def examples(name: str, value: Any) -> np.ndarray:
-    """Return ``value`` as a real matrix whose columns are examples.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : array_like, shape (n, m)
-        One example a column.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n, m)
-        As from `real_array`.
-
-    Raises
-    ------
-    TypeError
-        If the dtype is not real.
-    ValueError
-        If the array is empty or not two-dimensional.
-
-    Examples
-    --------
-    >>> examples("X", [1.0, 2.0])
-    Traceback (most recent call last):
-        ...
-    ValueError: X must have shape (n_x, m) with examples in columns, got shape (2,)
-    """
+    """Return ``value`` as a real matrix whose columns are examples."""
     array = real_array(name, value)
     if array.ndim != 2:
         rows = "n_x" if name == "X" else "n"
@@ -123,34 +66,7 @@ def examples(name: str, value: Any) -> np.ndarray:
 
 
 def labels(name: str, value: Any, m: int) -> np.ndarray:
-    """Return ``value`` as a real matrix with ``m`` columns; one dimension is read as one row.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : array_like, shape (n_y, m) or (m,)
-        Labels.
-    m : int
-        Number of examples.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n_y, m)
-        As from `real_array`.
-
-    Raises
-    ------
-    TypeError
-        If the dtype is not real.
-    ValueError
-        If the array is empty, has another number of dimensions or of columns.
-
-    Examples
-    --------
-    >>> labels("Y", [0, 1, 1], 3).shape
-    (1, 3)
-    """
+    """Return ``value`` as a real matrix with ``m`` columns; one dimension is read as one row."""
     array = real_array(name, value)
     if array.ndim == 1:
         array = array.reshape(1, array.size)
@@ -162,35 +78,7 @@ def labels(name: str, value: Any, m: int) -> np.ndarray:
 
 
 def outputs_and_labels(name: str, activation: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return a network's output and its labels, of one shape.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the output.
-    activation : array_like, shape (n_y, m)
-        Output of the last layer.
-    Y : array_like, shape (n_y, m) or (m,)
-        Labels.
-
-    Returns
-    -------
-    activation, Y : numpy.ndarray, shape (n_y, m)
-        As from `examples` and `labels`; an activation of integers or bools becomes float64.
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not real.
-    ValueError
-        If the two shapes differ.
-
-    Examples
-    --------
-    >>> A, Y = outputs_and_labels("a3", [[0.2, 0.7]], [0, 1])
-    >>> A.shape == Y.shape
-    True
-    """
+    """Return a network's output and its labels, of one shape."""
     activation = examples(name, activation)
     Y = labels("Y", Y, activation.shape[1])
     if activation.shape != Y.shape:
@@ -201,35 +89,7 @@ def outputs_and_labels(name: str, activation: Any, Y: Any) -> tuple[np.ndarray, 
 
 
 def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the data of a training run: matching shapes and finite values.
-
-    Parameters
-    ----------
-    X : array_like, shape (n_x, m)
-        Examples in columns.
-    Y : array_like, shape (n_y, m) or (m,)
-        Labels.
-    n_y : int, optional
-        Rows that Y must have; any number by default.
-
-    Returns
-    -------
-    X, Y : numpy.ndarray
-        As from `examples` and `labels`.
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not real.
-    ValueError
-        If shapes do not match, or X or Y holds NaN or infinity.
-
-    Examples
-    --------
-    >>> X, Y = training_data([[0.0, 1.0]], [0, 1], n_y=1)
-    >>> X.shape, Y.shape
-    ((1, 2), (1, 2))
-    """
+    """Return the data of a training run: matching shapes and finite values."""
     X = examples("X", X)
     Y = labels("Y", Y, X.shape[1])
     if n_y is not None and Y.shape[0] != n_y:
@@ -240,27 +100,7 @@ def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, n
 
 
 def require_finite(name: str, array: np.ndarray) -> None:
-    """Raise if an array holds NaN or infinity.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    array : numpy.ndarray
-        Real numbers of any shape.
-
-    Raises
-    ------
-    ValueError
-        If an element is not finite; the sentence gives the first one and its place.
-
-    Examples
-    --------
-    >>> require_finite("X", np.array([[1.0, np.nan]]))
-    Traceback (most recent call last):
-        ...
-    ValueError: X must be finite, got nan at index (0, 1)
-    """
+    """Raise if an array holds NaN or infinity."""
     if array.dtype.kind != "f":
         return
     finite = np.isfinite(array)
@@ -270,32 +110,7 @@ def require_finite(name: str, array: np.ndarray) -> None:
 
 
 def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int:
-    """Check the parameters of a whole network and return its number of layers.
-
-    Parameters
-    ----------
-    parameters : dict
-        ``W1, b1, ..., WL, bL`` and nothing else: Wl of shape (n_l, n_{l-1}), bl of shape (n_l, 1).
-    n_x : int, optional
-        Rows of the input that W1 has to fit.
-
-    Returns
-    -------
-    int
-        The number of layers L.
-
-    Raises
-    ------
-    TypeError
-        If parameters is not a dict, or an entry is not an array of real numbers.
-    ValueError
-        If a key is missing or too many, an array is empty, or shapes do not chain.
-
-    Examples
-    --------
-    >>> network({"W1": np.ones((3, 2)), "b1": np.zeros((3, 1))}, n_x=2)
-    1
-    """
+    """Check the parameters of a whole network and return its number of layers."""
     try:
         n_previous = n_x
         keys = _layer_keys[len(parameters)]
@@ -325,38 +140,7 @@ def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int
 def labelled_examples(
     X: Any, y: Any, parameters: Mapping[str, np.ndarray], name: str = "y"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the examples and labels of a prediction, which fit the network.
-
-    Parameters
-    ----------
-    X : array_like, shape (n_x, m)
-        Examples in columns.
-    y : array_like, shape (n_L, m) or (m,)
-        Labels.
-    parameters : dict
-        As for `network`.
-    name : str, optional
-        What the caller calls the labels.
-
-    Returns
-    -------
-    X, y : numpy.ndarray
-        As from `examples` and `labels`.
-
-    Raises
-    ------
-    TypeError
-        If an argument does not hold real numbers.
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> parameters = {"W1": np.ones((1, 2)), "b1": np.zeros((1, 1))}
-    >>> X, y = labelled_examples(np.ones((2, 3)), [0, 1, 0], parameters)
-    >>> y.shape
-    (1, 3)
-    """
+    """Return the examples and labels of a prediction, which fit the network."""
     X = examples("X", X)
     n_layers = network(parameters, X.shape[0])
     y = labels(name, y, X.shape[1])
@@ -370,28 +154,6 @@ def parameter_arrays(parameters: Mapping[str, np.ndarray]) -> int:
     """Check that W1, b1, ..., WL, bL are real arrays, of any shapes, and return L.
 
     The updates work element by element, so layers need not fit each other here.
-
-    Parameters
-    ----------
-    parameters : dict
-        ``W1, b1, ..., WL, bL`` and nothing else.
-
-    Returns
-    -------
-    int
-        The number of layers L.
-
-    Raises
-    ------
-    TypeError
-        If parameters is not a dict, or an entry is not an array of real numbers.
-    ValueError
-        If a key is missing or too many, or an array is empty.
-
-    Examples
-    --------
-    >>> parameter_arrays({"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))})
-    1
     """
     n_layers = _layer_count(parameters)
     for weight, bias, _, _ in _layer_keys[2 * n_layers]:
@@ -401,67 +163,12 @@ def parameter_arrays(parameters: Mapping[str, np.ndarray]) -> int:
 
 
 def gradients(parameters: Mapping[str, np.ndarray], grads: Mapping[str, np.ndarray], name: str = "grads") -> int:
-    """Check that every parameter has a gradient of its shape, and return L.
-
-    Parameters
-    ----------
-    parameters : dict
-        ``W1, b1, ..., WL, bL``.
-    grads : dict
-        ``dW1, db1, ..., dWL, dbL``; other keys are allowed.
-    name : str, optional
-        What the caller calls the gradients.
-
-    Returns
-    -------
-    int
-        The number of layers L.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a dict, or an entry is not an array of real numbers.
-    ValueError
-        If a key is missing or a shape differs from its parameter's.
-
-    Examples
-    --------
-    >>> parameters = {"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))}
-    >>> gradients(parameters, {"dW1": np.ones((2, 3)), "db1": np.ones((1, 2))})
-    Traceback (most recent call last):
-        ...
-    ValueError: grads['db1'] must have the shape of b1, (2, 1), got shape (1, 2)
-    """
+    """Check that every parameter has a gradient of its shape, and return L."""
     return _companions(name, parameters, grads)
 
 
 def gradient_arrays(name: str, grads: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """Return dW1, db1, ..., dWL, dbL, as many as there are.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the gradients.
-    grads : dict
-        ``dW1, db1, ..., dWL, dbL``; other keys are allowed.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        In this order.
-
-    Raises
-    ------
-    TypeError
-        If grads is not a dict, or an entry is not an array of real numbers.
-    ValueError
-        If dW1, or the db of a dW, is missing.
-
-    Examples
-    --------
-    >>> len(gradient_arrays("grads", {"dW1": np.ones((2, 3)), "db1": np.ones((2, 1)), "dZ1": None}))
-    2
-    """
+    """Return dW1, db1, ..., dWL, dbL, as many as there are."""
     arrays = [_stored_array(name, grads, "dW1"), _stored_array(name, grads, "db1")]
     layer = 2
     while f"dW{layer}" in grads:
@@ -471,71 +178,12 @@ def gradient_arrays(name: str, grads: Mapping[str, np.ndarray]) -> list[np.ndarr
 
 
 def moments(name: str, parameters: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]) -> int:
-    """Check that every parameter has a moment (velocity) of its shape, and return L.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the moments: ``"v"`` or ``"s"``.
-    parameters : dict
-        ``W1, b1, ..., WL, bL``.
-    values : dict
-        ``dW1, db1, ..., dWL, dbL``.
-
-    Returns
-    -------
-    int
-        The number of layers L.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a dict, or an entry is not an array of real numbers.
-    ValueError
-        If a key is missing or a shape differs from its parameter's.
-
-    Examples
-    --------
-    >>> parameters = {"W1": np.ones((2, 3)), "b1": np.zeros((2, 1))}
-    >>> moments("v", parameters, {"dW1": np.zeros((2, 3)), "db1": np.zeros((2, 1))})
-    1
-    """
+    """Check that every parameter has a moment (velocity) of its shape, and return L."""
     return _companions(name, parameters, values)
 
 
 def propagation_cache(cache: Sequence[np.ndarray], entries: int, X: np.ndarray, Y: np.ndarray) -> int:
-    """Check a forward pass's cache against the data, and return the number of layers.
-
-    Parameters
-    ----------
-    cache : tuple of numpy.ndarray
-        (Z, A, W, b) for every layer; with masks (Z, D, A, W, b) for the hidden ones.
-    entries : {4, 5}
-        Entries that a hidden layer has; the output layer always has 4.
-    X : numpy.ndarray, shape (n_x, m)
-        Input, checked already.
-    Y : numpy.ndarray, shape (n_y, m)
-        Labels, checked already.
-
-    Returns
-    -------
-    int
-        The number of layers L.
-
-    Raises
-    ------
-    TypeError
-        If cache is not a tuple or list, or an entry is not an array of real numbers.
-    ValueError
-        If the number of entries is wrong or shapes do not fit X, Y and each other.
-
-    Examples
-    --------
-    >>> X, Y, W, b = np.ones((2, 5)), np.ones((1, 5)), np.ones((1, 2)), np.zeros((1, 1))
-    >>> Z = W @ X + b
-    >>> propagation_cache((Z, Z, W, b), 4, X, Y)
-    1
-    """
+    """Check a forward pass's cache against the data, and return the number of layers."""
     if (type(cache) is tuple or isinstance(cache, tuple | list)) and cache:
         n_layers, rest = divmod(len(cache) - 4 + entries, entries)
         if not rest and n_layers and _cache_fits(cache, n_layers, entries, X.shape, Y.shape):
@@ -544,36 +192,7 @@ def propagation_cache(cache: Sequence[np.ndarray], entries: int, X: np.ndarray, 
 
 
 def backward_arguments(X: Any, Y: Any, cache: Sequence[np.ndarray], entries: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the data of a backward pass, which fits the cache.
-
-    Parameters
-    ----------
-    X : array_like, shape (n_x, m)
-        Examples in columns.
-    Y : array_like, shape (n_L, m) or (m,)
-        Labels.
-    cache, entries
-        As for `propagation_cache`.
-
-    Returns
-    -------
-    X, Y : numpy.ndarray
-        As from `examples` and `labels`.
-
-    Raises
-    ------
-    TypeError
-        If an argument does not hold real numbers.
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> X, W, b, Z = np.ones((2, 5)), np.ones((1, 2)), np.zeros((1, 1)), np.ones((1, 5))
-    >>> X, Y = backward_arguments(X, [0, 1, 0, 1, 0], (Z, Z, W, b), 4)
-    >>> Y.shape
-    (1, 5)
-    """
+    """Return the data of a backward pass, which fits the cache."""
     X = examples("X", X)
     Y = labels("Y", Y, X.shape[1])
     propagation_cache(cache, entries, X, Y)
@@ -581,32 +200,7 @@ def backward_arguments(X: Any, Y: Any, cache: Sequence[np.ndarray], entries: int
 
 
 def keep_probability(keep_prob: Any) -> float:
-    """Return dropout's keep probability as a float in (0, 1].
-
-    Parameters
-    ----------
-    keep_prob : float
-        Probability of keeping a unit.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it lies outside (0, 1].
-
-    Examples
-    --------
-    >>> keep_probability(0.0)
-    Traceback (most recent call last):
-        ...
-    ValueError: keep_prob must be in (0, 1], got 0.0
-    """
+    """Return dropout's keep probability as a float in (0, 1]."""
     number = real_number("keep_prob", keep_prob)
     if 0.0 < number <= 1.0:
         return number
@@ -614,32 +208,7 @@ def keep_probability(keep_prob: Any) -> float:
 
 
 def l2_penalty(lambd: Any) -> float:
-    """Return the L2 coefficient as a finite float that is not negative.
-
-    Parameters
-    ----------
-    lambd : float
-        Coefficient of the squared weights.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it is negative, infinite or NaN.
-
-    Examples
-    --------
-    >>> l2_penalty(-1)
-    Traceback (most recent call last):
-        ...
-    ValueError: lambd must be finite and not negative, got -1
-    """
+    """Return the L2 coefficient as a finite float that is not negative."""
     number = real_number("lambd", lambd)
     if 0.0 <= number < math.inf:
         return number
@@ -647,24 +216,7 @@ def l2_penalty(lambd: Any) -> float:
 
 
 def one_regularizer(lambd: float, keep_prob: float) -> None:
-    """Raise if both L2 and dropout are asked for, which the course's model does not combine.
-
-    Parameters
-    ----------
-    lambd : float
-        Checked L2 coefficient.
-    keep_prob : float
-        Checked keep probability.
-
-    Raises
-    ------
-    ValueError
-        If lambd is not 0 and keep_prob is below 1.
-
-    Examples
-    --------
-    >>> one_regularizer(0.7, 1.0)
-    """
+    """Raise if both L2 and dropout are asked for, which the course's model does not combine."""
     if lambd != 0 and keep_prob < 1:
         raise ValueError(
             f"lambd and keep_prob cannot be used together: lambd must be 0 or keep_prob 1, "
@@ -673,36 +225,7 @@ def one_regularizer(lambd: float, keep_prob: float) -> None:
 
 
 def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Return ``value`` if it is one of the allowed words.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : str
-        The word given.
-    allowed : iterable of str
-        The words there are.
-
-    Returns
-    -------
-    str
-        ``value``.
-
-    Raises
-    ------
-    TypeError
-        If value is not a string.
-    ValueError
-        If value is another string; the sentence lists the allowed ones.
-
-    Examples
-    --------
-    >>> one_of("optimizer", "sgd", ("gd", "momentum", "adam"))
-    Traceback (most recent call last):
-        ...
-    ValueError: optimizer must be one of 'gd', 'momentum', 'adam', got 'sgd'
-    """
+    """Return ``value`` if it is one of the allowed words."""
     allowed = tuple(allowed)
     if isinstance(value, str) and value in allowed:
         return value
@@ -712,34 +235,7 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def count(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as an int of at least ``minimum``; bool is not an integer.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : int
-        Python or NumPy integer.
-    minimum : int
-        Smallest value allowed.
-
-    Returns
-    -------
-    int
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If value is not an integer.
-    ValueError
-        If value is below minimum.
-
-    Examples
-    --------
-    >>> count("mini_batch_size", 64, 1)
-    64
-    """
+    """Return ``value`` as an int of at least ``minimum``; bool is not an integer."""
     if type(value) is not int:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(f"{name} must be an integer, got {value!r}")
@@ -750,34 +246,7 @@ def count(name: str, value: Any, minimum: int) -> int:
 
 
 def real_number(name: str, value: Any) -> float:
-    """Return ``value`` as a float; NaN and infinity pass, bool does not.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : float
-        Python or NumPy real number, or an array of no dimensions that holds one.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If value is not a real number.
-    ValueError
-        If value is an integer too large for a float.
-
-    Examples
-    --------
-    >>> real_number("learning_rate", "0.1")
-    Traceback (most recent call last):
-        ...
-    TypeError: learning_rate must be a real number, got '0.1'
-    """
+    """Return ``value`` as a float; NaN and infinity pass, bool does not."""
     if type(value) is float:
         return value
     if type(value) is int:
@@ -790,34 +259,7 @@ def real_number(name: str, value: Any) -> float:
 
 
 def finite_number(name: str, value: Any) -> float:
-    """Return ``value`` as a finite float.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    value : float
-        As for `real_number`.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If value is not a real number.
-    ValueError
-        If value is NaN or infinite.
-
-    Examples
-    --------
-    >>> finite_number("learning_rate", float("nan"))
-    Traceback (most recent call last):
-        ...
-    ValueError: learning_rate must be finite, got nan
-    """
+    """Return ``value`` as a finite float."""
     number = real_number(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value}")
@@ -825,30 +267,7 @@ def finite_number(name: str, value: Any) -> float:
 
 
 def difference_step(epsilon: Any) -> float:
-    """Return the step of a finite difference: finite and not zero.
-
-    Parameters
-    ----------
-    epsilon : float
-        Distance from the point to either side.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If epsilon is not a real number.
-    ValueError
-        If epsilon is zero, NaN or infinite.
-
-    Examples
-    --------
-    >>> difference_step(1e-7)
-    1e-07
-    """
+    """Return the step of a finite difference: finite and not zero."""
     number = finite_number("epsilon", epsilon)
     if number == 0:
         raise ValueError(f"epsilon must not be zero, got {epsilon}")
@@ -856,62 +275,14 @@ def difference_step(epsilon: Any) -> float:
 
 
 def decay_rule(decay: Any) -> Callable[[float, int, float], float] | None:
-    """Return a learning-rate decay: None or a function of (learning_rate0, epoch, decay_rate).
-
-    Parameters
-    ----------
-    decay : callable or None
-        The rule.
-
-    Returns
-    -------
-    callable or None
-        ``decay``.
-
-    Raises
-    ------
-    TypeError
-        If decay is neither None nor callable.
-
-    Examples
-    --------
-    >>> decay_rule("update_lr")
-    Traceback (most recent call last):
-        ...
-    TypeError: decay must be None or a function of (learning_rate0, epoch, decay_rate), got 'update_lr'
-    """
+    """Return a learning-rate decay: None or a function of (learning_rate0, epoch, decay_rate)."""
     if decay is None or callable(decay):
         return decay
     raise TypeError(f"decay must be None or a function of (learning_rate0, epoch, decay_rate), got {decay!r}")
 
 
 def layer_sizes(name: str, layers_dims: Iterable[int]) -> list[int]:
-    """Return layer sizes as a list of ints, the input's first.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    layers_dims : sequence of int
-        At least two sizes of at least 1.
-
-    Returns
-    -------
-    list of int
-        The same sizes.
-
-    Raises
-    ------
-    TypeError
-        If it is not a sequence of integers.
-    ValueError
-        If there are fewer than two, or one is below 1.
-
-    Examples
-    --------
-    >>> layer_sizes("layers_dims", (2, 5, 1))
-    [2, 5, 1]
-    """
+    """Return layer sizes as a list of ints, the input's first."""
     if isinstance(layers_dims, str | bytes) or not isinstance(layers_dims, Iterable):
         raise TypeError(f"{name} must be a sequence of integers, got {layers_dims!r}")
     sizes = [count(f"{name}[{i}]", size, 1) for i, size in enumerate(layers_dims)]
@@ -921,36 +292,7 @@ def layer_sizes(name: str, layers_dims: Iterable[int]) -> list[int]:
 
 
 def layers_for_data(name: str, layers_dims: Iterable[int], X: np.ndarray, Y: np.ndarray) -> list[int]:
-    """Return layer sizes as a list of ints that fits the data.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the argument.
-    layers_dims : sequence of int
-        At least two sizes of at least 1.
-    X : numpy.ndarray, shape (n_x, m)
-        Input, checked already.
-    Y : numpy.ndarray, shape (n_y, m)
-        Labels, checked already.
-
-    Returns
-    -------
-    list of int
-        The same sizes.
-
-    Raises
-    ------
-    TypeError
-        If layers_dims is not a sequence of integers.
-    ValueError
-        If the first size is not n_x or the last is not n_y.
-
-    Examples
-    --------
-    >>> layers_for_data("layers_dims", [2, 5, 1], np.ones((2, 9)), np.ones((1, 9)))
-    [2, 5, 1]
-    """
+    """Return layer sizes as a list of ints that fits the data."""
     sizes = layer_sizes(name, layers_dims)
     if sizes[0] != X.shape[0]:
         raise ValueError(f"{name} must begin with the number of rows of X, {X.shape[0]}, got {sizes}")
