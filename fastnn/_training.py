@@ -140,7 +140,8 @@ class CourseTraining:
             kernel = train_serial if n_threads == 1 else train_parallel
             return kernel(self._table, self._settings, rates, first_epoch, with_cost, n_threads)
 
-        return launch(train, self._step_ns)
+        steps = rates.size * -(-self._settings.m // self._settings.batch)
+        return launch(train, self._step_ns, regions=steps)
 
     def _squared_weights(self) -> float:
         weights_at, biases_at = self._arrays[1:3]

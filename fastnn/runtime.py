@@ -16,7 +16,7 @@ import numba
 PARALLEL_WORK_NS = 40_000.0
 WORKQUEUE_WORK_NS = 400_000.0
 
-# A region that took this much longer than its serial time met cores that were taken: by another process, or by the
+# A region that took twice its serial time and this much more met cores that were taken: by another process, or by the
 # threads of a BLAS, which spin for some 20 ms after a product (a 0.05 ms update was seen to take 8-15 ms behind one).
 LATE_NS = 2_000_000
 BACK_OFF_SECONDS = 0.05
@@ -93,7 +93,7 @@ def _give_back(late: bool) -> None:
             _serial_until = time.monotonic() + BACK_OFF_SECONDS
 
 
-def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any) -> Any:
+def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any, regions: int = 1) -> Any:
     """Call a parallel kernel with the number of threads that its work is worth and that are free.
 
     Never waits: where another thread holds the cores, the kernel runs serially and gives the same bits. So it does for
@@ -104,9 +104,11 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any) -> Any:
     kernel : callable
         Takes `arguments` and then the number of threads.
     work_ns : float
-        Rough serial time in nanoseconds.
+        Rough serial time of a parallel region in nanoseconds.
     *arguments
         For the kernel.
+    regions : int
+        How many such regions the kernel enters, one after the other.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any) -> Any:
     try:
         return kernel(*arguments, n_threads)
     finally:
-        _give_back(late=time.perf_counter_ns() - begin > work_ns + LATE_NS)
+        _give_back(late=time.perf_counter_ns() - begin > 2 * work_ns * regions + LATE_NS)
 
 
 def _after_fork_in_child() -> None:

@@ -138,6 +138,7 @@ def test_a_late_region_is_followed_by_serial_ones(two_threads, monkeypatch):
         return n_threads
 
     monkeypatch.setattr(runtime, "BACK_OFF_SECONDS", 0.2)
+    assert runtime.launch(late, 500_000, regions=20) == 2
     assert runtime.launch(late, 500_000) == 2
     assert runtime.launch(recorded([]), LARGE) == 1
     time.sleep(0.25)
