@@ -83,7 +83,7 @@ class Models:
 class Memory:
     """Peak memory of a process that trains, on either side."""
 
-    params = (list(RUNS), [common.COMPILED, common.REFERENCE])
+    params = (["he", "dropout", "adam"], [common.COMPILED, common.REFERENCE])
     param_names = ("run", "side")
 
     def setup(self, run, side):

@@ -165,10 +165,12 @@ def _run(options: argparse.Namespace) -> int:
 
     outcomes: list[Outcome] = []
     bar_format = "{percentage:3.0f}% |{bar:30}| {elapsed} {desc}"
-    seconds_between = 0.1 if sys.stderr.isatty() else 5
+    seconds_between = 0.1 if sys.stderr.isatty() else 2
     # What others write to stderr meanwhile (a long compilation says so) goes above the bar.
     with (
-        tqdm(total=len(chosen) + 2, file=sys.stderr, bar_format=bar_format, mininterval=seconds_between) as bar,
+        tqdm(
+            total=len(chosen) + 2, file=sys.stderr, bar_format=bar_format, mininterval=seconds_between, miniters=0
+        ) as bar,
         contextlib.redirect_stderr(DummyTqdmFile(sys.stderr)),
     ):
         bar.set_description_str("compiling, or loading what was compiled before")
@@ -268,13 +270,13 @@ def _report(
         ]
     notes = [
         "final cost: the last that the course's model records (every 1000 iterations, every 100 epochs).",
-        "time: the whole training on the compiled side, already compiled, recording nothing; the best of two.",
+        "time: the whole training on the compiled side, already compiled, recording nothing.",
     ]
     if any(o.speed_up is not None for o in outcomes):
         notes.append(
             "speed-up: time per iteration of the NumPy reference over that of the compiled side, same data and "
-            "settings, neither recording; NumPy was timed in this run, on the stated part of the iterations, the best "
-            "of two in turns with the other side."
+            "settings, neither recording. NumPy was timed in this run on the stated part of the iterations; the sides "
+            "took turns, twice, and the better time of each counts."
         )
     if stand_in:
         notes.append("* stand-in data: datasets/data.mat was not found; --data says where it is.")

@@ -97,7 +97,7 @@ def update_parameters_with_adam(
     grads: Arrays,
     v: Arrays,
     s: Arrays,
-    t: float,
+    t: int,
     learning_rate: float = 0.01,
     beta1: float = 0.9,
     beta2: float = 0.999,

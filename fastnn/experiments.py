@@ -197,7 +197,7 @@ class Outcome:
     test_accuracy : float or None
         The same of the test examples, where there are some.
     seconds : float
-        Time of the compiled training, nothing recorded; the best of two.
+        Time of the compiled training, nothing recorded; the better of two where the reference is timed too.
     speed_up : float or None
         How many times longer the reference takes per iteration; None if it was not timed.
     reference_part : int or None
@@ -347,9 +347,9 @@ def run(
 
     Notes
     -----
-    The network is trained once recording its costs, then without: twice, and in turns with it the reference, on
-    as large a part of all iterations as fits into about 0.35 s. The better time of each side counts. Both sides
-    have warmed up before.
+    The network is trained once recording its costs, and then without, to be timed. If the reference is timed too,
+    both sides take turns, twice, and the better time of each counts; the reference runs, warmed up, as large a part
+    of all iterations as fits into about 0.35 s.
 
     Examples
     --------
@@ -360,14 +360,15 @@ def run(
     >>> outcome.curve.iterations, outcome.speed_up
     ([0], None)
     """
-    training = 1 / (1 + ROUNDS * (2 if timed else 1))
+    rounds = ROUNDS if timed else 1
+    training = 1 / (2 * ROUNDS + 1) if timed else 0.5
     n = experiment.iterations
     curve = Curve(lambda iteration: advance("training", training * iteration / n))
     parameters = train(COMPILED, experiment, data, report=curve)
     part = _reference_part(experiment, data) if timed else None
     seconds, reference_seconds = [], []
-    for k in range(ROUNDS):
-        done = training + (1 - training) * k / ROUNDS
+    for k in range(rounds):
+        done = training + (1 - training) * k / rounds
         advance("timing", done)
         seconds.append(_seconds(COMPILED, experiment, data, n))
         if part is not None:
