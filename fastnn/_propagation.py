@@ -59,15 +59,17 @@ def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _activation(x: np.ndarray, dtype: np.dtype, activation: int, element_ns: float) -> np.ndarray:
     """Return the activation of x, in a fresh array or as a scalar."""
-    if x.dtype is not dtype or not x.flags.c_contiguous:
-        x = np.asarray(x, dtype, order="C")
+    if x.ndim != 2:  # kernels are compiled for matrices
+        out = _activation(x.reshape(1, -1), dtype, activation, element_ns)
+        return out.reshape(x.shape) if x.ndim else out[0, 0]
+    x = ready(x, dtype)
     out = np.empty(x.shape, dtype)
     work_ns = element_ns * x.size
     if work_ns < PARALLEL_WORK_NS:  # not through launch: on a small array it would cost as much as the kernel
         activation_forward(x, out, activation, 1)
     else:
         launch(activation_forward, work_ns, x, out, activation)
-    return out if x.ndim else out[()]
+    return out
 
 
 @documented_as(activations.sigmoid)
@@ -98,6 +100,18 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     return Z, A
 
 
+def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask drawn from NumPy's stream, and A with it: A D / keep_prob."""
+    uniform = np.random.rand(*A.shape)
+    if A.dtype not in (_FLOAT64, _FLOAT32):
+        D = uniform < keep_prob
+        return D, A * D / keep_prob
+    D, kept = np.empty(A.shape, np.bool_), np.empty_like(A)
+    flat = [array.reshape(-1) for array in (uniform, A, D, kept)]
+    launch(dropout_forward, 2.0 * A.size, flat[0], keep_prob, *flat[1:])
+    return D, kept
+
+
 def forward(
     X: np.ndarray, parameters: Arrays, keep_prob: float | None = None
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -111,13 +125,7 @@ def forward(
         if keep_prob is None:
             cache += (Z, A, W, b)
         else:
-            uniform = np.random.rand(*Z.shape)
-            D, kept = np.empty(Z.shape, np.bool_), np.empty_like(A)
-            launch(
-                dropout_forward, 2.0 * A.size, uniform.reshape(-1), keep_prob, A.reshape(-1), D.reshape(-1),
-                kept.reshape(-1),
-            )  # fmt: skip
-            A = kept
+            D, A = _dropped(A, keep_prob)
             cache += (Z, D, A, W, b)
     W, b = parameters[f"W{n_layers}"], parameters[f"b{n_layers}"]
     Z, A = _layer(W, A, b, SIGMOID)
@@ -194,7 +202,10 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ..
 
 def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:
     """Return the sum of -y log(a) - (1-y) log(1-a) over all outputs, with or without its NaN."""
-    dtype = compiled_dtype(A, Y)
+    # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
+    dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
+    if dtype is None:
+        return (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
     terms = np.empty(A.size, dtype)
     total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
     return dtype.type(total)
@@ -207,7 +218,7 @@ def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
 
 def squared_weights(parameters: Arrays) -> np.floating:
     """Return the sum of the squares of all weights."""
-    total = np.float64(0)
+    total = 0
     for layer in range(1, len(parameters) // 2 + 1):
         W = parameters[f"W{layer}"]
         dtype = compiled_dtype(W)
@@ -215,7 +226,7 @@ def squared_weights(parameters: Arrays) -> np.floating:
             total = total + np.sum(np.square(W))
             continue
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)
-        total = total + launch(square_sum, RELU_NS * W.size, ready(W, dtype), partial)
+        total = total + dtype.type(launch(square_sum, RELU_NS * W.size, ready(W, dtype), partial))
     return total
 
 

@@ -3,7 +3,7 @@
 from numba import prange
 
 from fastnn.kernels.elementwise import span
-from fastnn.kernels.matmul import EXAMPLES_PER_SUM, TRANSPOSED_ROWS, gradient_block, product_block, row_sum
+from fastnn.kernels.matmul import EXAMPLES_PER_SUM, TRANSPOSED_UNITS, gradient_block, product_block, row_sum
 from fastnn.kernels.policy import inner, parallel_kernel
 from fastnn.kernels.simd import get, lanes_of, load_part, pointer, put, splat, store_part, where
 
@@ -90,7 +90,7 @@ def _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, parts):
     last = m - (blocks - 1) * width
     gradient_block(
         dz, lo * m, m, width, hi - lo, pointer(A_prev), 0, m, width, n_in, blocks, width, last,
-        n_out >= TRANSPOSED_ROWS, dw, lo * n_in, n_in,
+        min(n_out, n_in) >= TRANSPOSED_UNITS, dw, lo * n_in, n_in,
     )  # fmt: skip
     _scale_and_decay(pointer(W), scale, decay, dw, lo * n_in, hi * n_in)
     for i in range(lo, hi):
@@ -147,7 +147,7 @@ def layer_gradient(net, a_block, d_block, blocks, scale, decay, l, part, parts):
     w, b = get(net.weights_at, l), get(net.biases_at, l)
     gradient_block(
         deltas, dz, width, d_block, hi - lo, net.acts, a, width, a_block, n_in, blocks, width, width,
-        n_out >= TRANSPOSED_ROWS, grads, w + lo * n_in, n_in,
+        min(n_out, n_in) >= TRANSPOSED_UNITS, grads, w + lo * n_in, n_in,
     )  # fmt: skip
     _scale_and_decay(theta, scale, decay, grads, w + lo * n_in, w + hi * n_in)
     for i in range(lo, hi):

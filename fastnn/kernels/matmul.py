@@ -30,8 +30,8 @@ PANEL_ELEMENTS = 8192
 # Up to this depth the columns are read where they lie: 128 cache lines, even if they fall together in a few sets.
 DIRECT_DEPTH = 64
 
-# Rows of dZ from which transposing A pays, so that dZ A^T is a product of tiles too and needs no sums of lanes.
-TRANSPOSED_ROWS = 16
+# Units on both sides from which transposing A pays, so that dZ A^T is a product of tiles too, without sums of lanes.
+TRANSPOSED_UNITS = 16
 
 # Examples in one chain of fma where the lanes run over examples.
 EXAMPLES_PER_SUM = 256
@@ -273,14 +273,15 @@ def _pack_transposed(A, a, lda, columns, depth, panel):
     for k in range(columns):
         for j in range(depth):
             put(panel, j * width + k, get(A, a + k * lda + j))
+    for k in range(columns, width):  # columns that do not exist are multiplied too
+        for j in range(depth):
+            put(panel, j * width + k, 0)
 
 
 @inner
 def _gradient_by_products(D, d, ldd, d_block, rows, A, a, lda, a_block, columns, blocks, width, last, G, g, ldg):
     lanes = lanes_of(A)
     panel = stack_buffer(A, PANEL_ELEMENTS)
-    for j in range(0, PANEL_ELEMENTS, lanes):
-        store(panel, j, splat(A, 0))  # columns that do not exist are multiplied too
     for block in range(blocks):
         seed = ZERO if block == 0 else PARTIAL_SUM
         depth = last if block == blocks - 1 else width

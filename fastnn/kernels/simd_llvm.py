@@ -122,7 +122,10 @@ def stack_buffer(typingctx, pointer, count):
         # As vectors, so that the room is aligned like one.
         lanes = _vector_of(sig.args[0]).lanes
         room = ir.ArrayType(ir.VectorType(element, lanes), sig.args[1].literal_value // lanes)
-        return builder.bitcast(cgutils.alloca_once(builder, room), element.as_pointer())
+        # Not cgutils.alloca_once, which fills the room with zeros at every call: 1 us for the 64 KB of a panel.
+        with builder.goto_entry_block():
+            start = builder.alloca(room)
+        return builder.bitcast(start, element.as_pointer())
 
     if not isinstance(count, types.IntegerLiteral):
         raise RequireLiteralValue("the count of a stack_buffer must be a constant")
