@@ -158,7 +158,7 @@ def backward(
     z: str,
     a: str,
     mean: bool,
-    lambd: float = 0.0,
+    lambd: float | None = None,
     keep_prob: float | None = None,
 ) -> Arrays:
     """Go backward through all layers on checked arguments: keys z{l}, dW{l}, db{l}, a{l-1}.
@@ -169,10 +169,10 @@ def backward(
     if dtype is None:
         if mean:
             return layers.mean_backward(X, Y, cache)
-        return layers.total_backward(X, Y, cache, lambd or None, keep_prob)
+        return layers.total_backward(X, Y, cache, lambd, keep_prob)
     stack = layers.per_layer(cache, 4 if keep_prob is None else 5)
     m = X.shape[1]
-    scale, decay = (1.0, 0.0) if mean else (1.0 / m, lambd / m)
+    scale = 1.0 if mean else 1.0 / m
     A = ready(cache[-3], dtype)
     dZ = np.empty(A.shape, dtype)  # (n_L, m)
     launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
@@ -183,7 +183,7 @@ def backward(
         A_prev = ready(below[-3] if layer > 1 else X, dtype)  # (n_{l-1}, m)
         dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
         work_ns = FMA_NS * W.size * m
-        launch(weight_gradient, work_ns, dZ, A_prev, W, scale, decay, dW, db)
+        launch(weight_gradient, work_ns, dZ, A_prev, W, scale, lambd is not None, (lambd or 0.0) / m, dW, db)
         grads[f"{z}{layer}"], grads[f"dW{layer}"], grads[f"db{layer}"] = dZ, dW, db
         if layer > 1:
             D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
@@ -204,7 +204,7 @@ def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floa
     """Return the sum of -y log(a) - (1-y) log(1-a) over all outputs, with or without its NaN."""
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
-    if dtype is None:
+    if dtype is None or compiled_dtype(A) is None:
         return (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
     terms = np.empty(A.size, dtype)
     total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)

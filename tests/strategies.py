@@ -287,6 +287,13 @@ def _hidden(a, masked):
     )  # fmt: skip
 
 
+def _weights(a, decayed):
+    return (
+        a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), a.normal(a.n_out, a.n_in), 0.5, decayed, 0.1,
+        a.result(a.n_out, a.n_in), a.result(a.n_out, 1),
+    )  # fmt: skip
+
+
 def _layer(a, activation):
     return (
         a.normal(a.n_out, a.n_in), a.normal(a.n_in, a.m), a.normal(a.n_out, 1),
@@ -349,12 +356,7 @@ KERNELS = {
         "momentum": lambda a: a.training(MOMENTUM, False),
         "adam": lambda a: a.training(ADAM, False),
     },
-    "weight_gradient": {
-        "": lambda a: (
-            a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), a.normal(a.n_out, a.n_in), 0.5, 0.1,
-            a.result(a.n_out, a.n_in), a.result(a.n_out, 1),
-        ),
-    },
+    "weight_gradient": {"plain": lambda a: _weights(a, False), "decayed": lambda a: _weights(a, True)},
 }  # fmt: skip
 KERNELS["train_serial"] = KERNELS["train_parallel"]
 

@@ -68,19 +68,19 @@ def hidden_backward(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_threads):
 
 
 @inner
-def _scale_and_decay(w, scale, decay, dw, lo, hi):
-    """dW = scale dW + decay W."""
+def _scale_and_decay(w, scale, decayed, decay, dw, lo, hi):
+    """dW = scale dW, and + decay W if `decayed`, which with an infinite weight shows even where decay is 0."""
     lanes = lanes_of(w)
     for j in range(lo, hi, lanes):
         n = hi - j
         gradient = load_part(dw, j, n) * scale
-        if decay != 0:
+        if decayed:
             gradient = gradient + load_part(w, j, n) * decay
         store_part(dw, j, gradient, n)
 
 
 @inner
-def _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, parts):
+def _weight_gradient_rows(dZ, A_prev, W, scale, decayed, decay, dW, db, part, parts):
     n_out, m = dZ.shape
     n_in = A_prev.shape[0]
     lo, hi = span(n_out, part, parts, 4)
@@ -92,19 +92,19 @@ def _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, parts):
         dz, lo * m, m, width, hi - lo, pointer(A_prev), 0, m, width, n_in, blocks, width, last,
         min(n_out, n_in) >= TRANSPOSED_UNITS, dw, lo * n_in, n_in,
     )  # fmt: skip
-    _scale_and_decay(pointer(W), scale, decay, dw, lo * n_in, hi * n_in)
+    _scale_and_decay(pointer(W), scale, decayed, decay, dw, lo * n_in, hi * n_in)
     for i in range(lo, hi):
         put(pointer(db), i, scale * row_sum(dz, i * m, 0, 1, m, m))
 
 
 @parallel_kernel
-def weight_gradient(dZ, A_prev, W, scale, decay, dW, db, n_threads):
-    """dW = scale dZ A_prev^T + decay W, db = scale * sum of dZ over the examples; each thread owns rows of both."""
+def weight_gradient(dZ, A_prev, W, scale, decayed, decay, dW, db, n_threads):
+    """dW = scale dZ A_prev^T, + decay W if `decayed`; db = scale * sum of dZ over examples; each thread owns rows."""
     if n_threads == 1:
-        _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, 0, 1)
+        _weight_gradient_rows(dZ, A_prev, W, scale, decayed, decay, dW, db, 0, 1)
     else:
         for part in prange(n_threads):
-            _weight_gradient_rows(dZ, A_prev, W, scale, decay, dW, db, part, n_threads)
+            _weight_gradient_rows(dZ, A_prev, W, scale, decayed, decay, dW, db, part, n_threads)
 
 
 @inner
@@ -149,6 +149,6 @@ def layer_gradient(net, a_block, d_block, blocks, scale, decay, l, part, parts):
         deltas, dz, width, d_block, hi - lo, net.acts, a, width, a_block, n_in, blocks, width, width,
         min(n_out, n_in) >= TRANSPOSED_UNITS, grads, w + lo * n_in, n_in,
     )  # fmt: skip
-    _scale_and_decay(theta, scale, decay, grads, w + lo * n_in, w + hi * n_in)
+    _scale_and_decay(theta, scale, decay != 0.0, decay, grads, w + lo * n_in, w + hi * n_in)
     for i in range(lo, hi):
         put(grads, b + i, scale * row_sum(deltas, dz + (i - lo) * width, d_block, blocks, width, width))
