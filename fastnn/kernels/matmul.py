@@ -41,6 +41,12 @@ ZERO, BIAS, PARTIAL_SUM = 0, 1, 2
 
 
 @inner
+def _variable(number):
+    """The number, typed as any number: numba compiles a function anew for every constant that it is called with."""
+    return number + 0
+
+
+@inner
 def _load_all(array, index, count):
     return load(array, index)
 
@@ -155,6 +161,7 @@ def product_block(W, w, row, step, n_out, depth, bias, b, A, a, lda, Z, z, ldz, 
     lanes = lanes_of(A)
     panel = stack_buffer(A, PANEL_ELEMENTS)
     first = BIAS if b >= 0 else ZERO
+    row, step, b, start = _variable(row), _variable(step), _variable(b), _variable(0)
     for j in range(0, columns, 2 * lanes):
         n0 = columns - j
         n1 = n0 - lanes
@@ -166,7 +173,23 @@ def product_block(W, w, row, step, n_out, depth, bias, b, A, a, lda, Z, z, ldz, 
                 seed = first if k == 0 else PARTIAL_SUM
                 _pack(A, a + k * lda + j, lda, deep, n0, n1, panel)
                 _product_columns(
-                    W, w + k * step, row, step, n_out, deep, seed, bias, b, panel, 0, 2 * lanes, Z, z + j, ldz, n0, n1
+                    W,
+                    w + k * step,
+                    row,
+                    step,
+                    n_out,
+                    deep,
+                    seed,
+                    bias,
+                    b,
+                    panel,
+                    start,
+                    2 * lanes,
+                    Z,
+                    z + j,
+                    ldz,
+                    n0,
+                    n1,
                 )
 
 
@@ -281,6 +304,7 @@ def _pack_transposed(A, a, lda, columns, depth, panel):
 @inner
 def _gradient_by_products(D, d, ldd, d_block, rows, A, a, lda, a_block, columns, blocks, width, last, G, g, ldg):
     lanes = lanes_of(A)
+    step, start = _variable(1), _variable(0)
     panel = stack_buffer(A, PANEL_ELEMENTS)
     for block in range(blocks):
         seed = ZERO if block == 0 else PARTIAL_SUM
@@ -290,7 +314,9 @@ def _gradient_by_products(D, d, ldd, d_block, rows, A, a, lda, a_block, columns,
             n0 = columns - k
             n1 = n0 - lanes
             _pack_transposed(A, x + k * lda, lda, min(n0, 2 * lanes), depth, panel)
-            _product_columns(D, dz, ldd, 1, rows, depth, seed, D, 0, panel, 0, 2 * lanes, G, g + k, ldg, n0, n1)
+            _product_columns(
+                D, dz, ldd, step, rows, depth, seed, D, start, panel, start, 2 * lanes, G, g + k, ldg, n0, n1
+            )
 
 
 @inner
