@@ -46,7 +46,13 @@ class Quiet:
         self._quiet.__exit__(None, None, None)
 
 
+# Threads of NumPy's BLAS and of numba's layer go on spinning for some 20 ms after their work, on the other's core.
+REST_SECONDS = 0.06
+
+
 def _seconds(function, number):
+    time.sleep(REST_SECONDS)
+    function()  # wakes its threads
     begin = time.perf_counter()
     for _ in range(number):
         function()
@@ -61,7 +67,6 @@ def rounds_of_seconds(*functions, rounds=15, round_seconds=0.01):
     """
     numbers = []
     for function in functions:
-        function()
         numbers.append(max(1, round(round_seconds / _seconds(function, 1))))
     return [
         [_seconds(function, number) for function, number in zip(functions, numbers, strict=True)] for _ in range(rounds)

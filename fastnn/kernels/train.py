@@ -15,7 +15,7 @@ from fastnn.kernels.elementwise import span
 from fastnn.kernels.forward import block_forward
 from fastnn.kernels.losses import cross_entropy_span, pairwise_sum
 from fastnn.kernels.optimizers import ADAM, GRADIENT_DESCENT, MOMENTUM, adam_span, gd_span, momentum_span
-from fastnn.kernels.policy import inner, kernel, parallel_kernel
+from fastnn.kernels.policy import inlined, inner, kernel, parallel_kernel
 from fastnn.kernels.random import SEEDS, permutations
 from fastnn.kernels.simd import get, pointer_at, put
 
@@ -97,9 +97,12 @@ def _gather(x, m, rows, order, start, columns, out, at, width):
     for i in range(rows):
         for j in range(columns):
             put(out, at + i * width + j, get(x, i * m + np.int64(get(order, start + j))))
+        # Forward computes whole tiles of 16 columns, and an example left there by another batch might overflow.
+        for j in range(columns, min((columns + 15) // 16 * 16, width)):
+            put(out, at + i * width + j, 0.0)
 
 
-@inner
+@inlined
 def _examples(net, table, settings, order_at, start, count, gather, with_cost, part, parts):
     width, m = net.width, settings.m
     x, y = pointer_at(table, X, np.float64), pointer_at(table, Y, np.float64)
@@ -127,7 +130,7 @@ def _examples(net, table, settings, order_at, start, count, gather, with_cost, p
         block_backward(net, at, d_at, y_at, columns, scale, settings.keep)
 
 
-@inner
+@inlined
 def _weight_gradients(net, settings, count, part, parts):
     width = net.width
     units = get(net.units_at, net.depth) + get(net.sizes, net.depth)
@@ -176,7 +179,7 @@ def _update(net, table, settings, rate, part, parts):
         )
 
 
-@inner
+@inlined
 def _phase(phase, table, settings, width, order_at, start, count, gather, with_cost, rate, part, parts):
     net = _net(table, settings.depth, width)
     if phase == 0:
@@ -187,7 +190,7 @@ def _phase(phase, table, settings, width, order_at, start, count, gather, with_c
         _update(net, table, settings, rate, part, parts)
 
 
-@inner
+@inlined
 def _shuffle(table, settings, epoch, first):
     """Draw the shuffles of the next 16 epochs when the last are used up; where in `orders` this epoch's begins."""
     row = epoch % SEEDS
@@ -199,7 +202,7 @@ def _shuffle(table, settings, epoch, first):
     return row * settings.m
 
 
-@inner
+@inlined
 def _count_step(table, settings):
     """beta1^t and beta2^t of the next t."""
     powers = pointer_at(table, POWERS, np.float64)
@@ -207,7 +210,7 @@ def _count_step(table, settings):
     put(powers, 1, get(powers, 1) * settings.beta2)
 
 
-@inner
+@inlined
 def _batch_cost(table, settings, count):
     n_y = get(pointer_at(table, SIZES, np.int64), settings.depth)
     return pairwise_sum(pointer_at(table, TERMS, np.float64), n_y * count)

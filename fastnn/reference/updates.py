@@ -119,6 +119,7 @@ def update_parameters_with_momentum(
     --------
     >>> parameters = {"W1": np.ones((1, 1)), "b1": np.zeros((1, 1))}
     >>> grads = {"dW1": np.array([[2.0]]), "db1": np.array([[1.0]])}
+    >>> from fastnn.optimization import initialize_velocity
     >>> v = initialize_velocity(parameters)
     >>> parameters, v = update_parameters_with_momentum(parameters, grads, v, 0.5, 0.1)
     >>> print(v["dW1"], parameters["W1"])
@@ -213,6 +214,7 @@ def update_parameters_with_adam(
     --------
     >>> parameters = {"W1": np.ones((1, 1)), "b1": np.zeros((1, 1))}
     >>> grads = {"dW1": np.array([[2.0]]), "db1": np.array([[-3.0]])}
+    >>> from fastnn.optimization import initialize_adam
     >>> v, s = initialize_adam(parameters)
     >>> parameters, v, s = update_parameters_with_adam(parameters, grads, v, s, 1, learning_rate=0.1)
     >>> print(parameters["W1"].round(6), parameters["b1"].round(6))
