@@ -27,6 +27,7 @@ FMA_NS = 0.06
 RELU_NS = 0.3
 SIGMOID_NS = 1.2
 COST_NS = 3.0
+FRESH_NS = 1.0  # an element of memory that the kernel is the first to touch
 
 
 def documented_as(reference: Callable) -> Callable:
@@ -96,7 +97,7 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     shape = (W.shape[0], A_prev.shape[1])
     Z, A = np.empty(shape, dtype), np.empty(shape, dtype)
     pass_ns = Z.size * (RELU_NS if activation == RELU else SIGMOID_NS)
-    launch(layer_forward, FMA_NS * W.size * shape[1] + pass_ns, W, A_prev, b, Z, A, activation)
+    launch(layer_forward, FMA_NS * W.size * shape[1] + pass_ns + 2 * FRESH_NS * Z.size, W, A_prev, b, Z, A, activation)
     return Z, A
 
 
@@ -183,12 +184,23 @@ def backward(
         A_prev = ready(below[-3] if layer > 1 else X, dtype)  # (n_{l-1}, m)
         dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
         work_ns = FMA_NS * W.size * m
-        launch(weight_gradient, work_ns, dZ, A_prev, W, scale, lambd is not None, (lambd or 0.0) / m, dW, db)
+        launch(
+            weight_gradient,
+            work_ns + FRESH_NS * dW.size,
+            dZ,
+            A_prev,
+            W,
+            scale,
+            lambd is not None,
+            (lambd or 0.0) / m,
+            dW,
+            db,
+        )
         grads[f"{z}{layer}"], grads[f"dW{layer}"], grads[f"db{layer}"] = dZ, dW, db
         if layer > 1:
             D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
             dA, dZ_prev = np.empty(A_prev.shape, dtype), np.empty(A_prev.shape, dtype)
-            launch(hidden_backward, work_ns, W, dZ, A_prev, D, keep_prob or 1.0, dA, dZ_prev)
+            launch(hidden_backward, work_ns + 2 * FRESH_NS * dA.size, W, dZ, A_prev, D, keep_prob or 1.0, dA, dZ_prev)
             grads[f"{a}{layer - 1}"] = dA
             dZ = dZ_prev
     return grads

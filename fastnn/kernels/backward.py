@@ -3,6 +3,7 @@
 from numba import prange
 
 from fastnn.kernels.elementwise import span
+from fastnn.kernels.forward import STRIP
 from fastnn.kernels.matmul import EXAMPLES_PER_SUM, TRANSPOSED_UNITS, gradient_block, product_block, row_sum
 from fastnn.kernels.policy import inner, parallel_kernel
 from fastnn.kernels.simd import get, lanes_of, load_part, pointer, put, splat, store_part, where
@@ -44,14 +45,16 @@ def _hidden_columns(W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, part, parts):
     m = dZ.shape[1]
     lo, hi = span(m, part, parts, 64)
     w, da = pointer(W), pointer(dA_prev)
-    product_block(w, 0, 1, n_in, n_in, n_out, w, -1, pointer(dZ), lo, m, da, lo, m, hi - lo)
-    for i in range(n_in):
-        at = i * m + lo
-        if D.size > 0:
-            row, mask = dA_prev[i, lo:hi], D[i, lo:hi]
-            for j in range(row.size):
-                row[j] = row[j] * mask[j] / keep_prob
-        relu_delta_span(da, at, pointer(A_prev), at, 1, pointer(dZ_prev), at, hi - lo)
+    for j in range(lo, hi, STRIP):
+        n = min(STRIP, hi - j)
+        product_block(w, 0, 1, n_in, n_in, n_out, w, -1, pointer(dZ), j, m, da, j, m, n)
+        for i in range(n_in):
+            at = i * m + j
+            if D.size > 0:
+                row, mask = dA_prev[i, j : j + n], D[i, j : j + n]
+                for k in range(row.size):
+                    row[k] = row[k] * mask[k] / keep_prob
+            relu_delta_span(da, at, pointer(A_prev), at, 1, pointer(dZ_prev), at, n)
 
 
 @parallel_kernel

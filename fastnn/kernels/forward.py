@@ -7,17 +7,21 @@ from fastnn.kernels.matmul import product_block
 from fastnn.kernels.policy import inner, parallel_kernel
 from fastnn.kernels.simd import get, lanes_of, load_part, pointer, store_part
 
+# Columns of a layer that are finished before the next are begun.
+STRIP = 128
+
 
 @inner
 def _layer_columns(W, A_prev, b, Z, A, activation, part, parts):
     n_out, n_in = W.shape
     m = Z.shape[1]
     lo, hi = span(m, part, parts, 64)
-    product_block(
-        pointer(W), 0, n_in, 1, n_out, n_in, pointer(b), 0, pointer(A_prev), lo, m, pointer(Z), lo, m, hi - lo
-    )
-    for i in range(n_out):
-        activation_span(pointer(Z), pointer(A), i * m + lo, i * m + hi, activation)
+    # In strips, so that the activation finds Z in the cache.
+    for j in range(lo, hi, STRIP):
+        n = min(STRIP, hi - j)
+        product_block(pointer(W), 0, n_in, 1, n_out, n_in, pointer(b), 0, pointer(A_prev), j, m, pointer(Z), j, m, n)
+        for i in range(n_out):
+            activation_span(pointer(Z), pointer(A), i * m + j, i * m + j + n, activation)
 
 
 @parallel_kernel
