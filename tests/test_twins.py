@@ -492,7 +492,9 @@ def entry_kernels():
     found = {}
     for module in pkgutil.iter_modules(fastnn.kernels.__path__):
         for name, value in vars(importlib.import_module(f"fastnn.kernels.{module.name}")).items():
-            if isinstance(value, CPUDispatcher) and not value.targetoptions.get("no_cpython_wrapper"):
+            options = getattr(value, "targetoptions", {})
+            inner = options.get("no_cpython_wrapper") or options.get("inline") == "always"
+            if isinstance(value, CPUDispatcher) and not inner:
                 found[name] = value
     return found
 
