@@ -1,8 +1,8 @@
 """Checks of arguments, shared by the NumPy reference and the compiled functions.
 
 Both sides call the same functions, so a bad argument gets the same sentence on both. Good input
-leaves after a few attribute reads: nothing here looks at elements except `require_finite`, and the
-sentences are put together in `_explain_*` helpers that only bad input reaches.
+leaves after a few attribute reads: nothing here looks at elements except `require_finite`, and what
+was wrong is worked out in helpers that only bad input reaches.
 """
 
 import math
