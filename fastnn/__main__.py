@@ -192,7 +192,7 @@ def _run(options: argparse.Namespace) -> int:
             files = _draw(outcomes, stand_in, options.output)
         except OSError as error:
             failure = f"the figures could not be written into {options.output}: {error.strerror or error}"
-        bar.update()
+        bar.update(bar.total - bar.n)  # not by 1: fractions were added, and tqdm warns of a hair too much
         bar.set_description_str("done")
     print(_report(outcomes, stand_in, compile_seconds, time.perf_counter() - begin, files), flush=True)
     if failure is not None:
