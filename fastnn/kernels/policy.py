@@ -109,7 +109,7 @@ else:
         LLVM optimizes a compiled function once for itself and once more with each function around it: five levels
         less take 2 of the 12 s before a first training.
         """
-        return numba.njit(inline="always")(function)
+        return numba.njit(error_model="numpy", inline="always")(function)
 
     def kernel(function):
         """Compile a serial kernel that Python calls."""
