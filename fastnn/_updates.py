@@ -17,18 +17,6 @@ MOMENTUM_NS = 0.8
 ADAM_NS = 2.5
 
 
-class _LayerNames(dict):
-    """The keys (Wl, dWl, bl, dbl) of every layer, by the number of layers."""
-
-    def __missing__(self, n_layers: int) -> list[tuple[str, str, str, str]]:
-        names = [(f"W{layer}", f"dW{layer}", f"b{layer}", f"db{layer}") for layer in range(1, n_layers + 1)]
-        self[n_layers] = names
-        return names
-
-
-_layer_names = _LayerNames()
-
-
 def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
     dtype = arrays[0].dtype
@@ -46,7 +34,7 @@ def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> A
     n_layers = validation.gradients(parameters, grads)
     learning_rate = validation.real_number("learning_rate", learning_rate)
     updated = {}
-    for w, dw, b, db in _layer_names[n_layers]:
+    for w, b, dw, db in validation.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], parameters[b], grads[db])
         if arrays is None:
             return layers.gradient_step(parameters, grads, learning_rate)
@@ -77,7 +65,7 @@ def update_parameters_with_momentum(
     beta = validation.real_number("beta", beta)
     learning_rate = validation.real_number("learning_rate", learning_rate)
     updated, velocities = {}, {}
-    for w, dw, b, db in _layer_names[n_layers]:
+    for w, b, dw, db in validation.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db])
         if arrays is None:
             return updates.momentum_step(parameters, grads, v, beta, learning_rate)
@@ -115,7 +103,7 @@ def update_parameters_with_adam(
     left1, left2 = 1 - np.float64(beta1) ** t, 1 - np.float64(beta2) ** t
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])
     updated, firsts, seconds = {}, {}, {}
-    for w, dw, b, db in _layer_names[n_layers]:
+    for w, b, dw, db in validation.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db])
         if arrays is None:
             return updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)

@@ -25,6 +25,7 @@ __all__ = [
     "l2_penalty",
     "labelled_examples",
     "labels",
+    "layer_keys",
     "layer_sizes",
     "layers_for_data",
     "moments",
@@ -113,7 +114,7 @@ def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int
     """Check the parameters of a whole network and return its number of layers."""
     try:
         n_previous = n_x
-        keys = _layer_keys[len(parameters)]
+        keys = layer_keys[len(parameters)]
         for weight, bias, _, _ in keys:
             W = parameters[weight]
             b = parameters[bias]
@@ -156,7 +157,7 @@ def parameter_arrays(parameters: Mapping[str, np.ndarray]) -> int:
     The updates work element by element, so layers need not fit each other here.
     """
     n_layers = _layer_count(parameters)
-    for weight, bias, _, _ in _layer_keys[2 * n_layers]:
+    for weight, bias, _, _ in layer_keys[2 * n_layers]:
         _stored_array("parameters", parameters, weight)
         _stored_array("parameters", parameters, bias)
     return n_layers
@@ -322,7 +323,7 @@ class _LayerKeys(dict):
         return keys
 
 
-_layer_keys = _LayerKeys()
+layer_keys = _LayerKeys()
 
 
 def _converted(name: str, value: Any) -> np.ndarray:
@@ -369,7 +370,7 @@ def _stored_array(owner: str, arrays: Any, key: str) -> np.ndarray:
 def _companions(owner: str, parameters: Any, arrays: Any) -> int:
     """Check that ``arrays`` has an entry of equal shape for every parameter; return L."""
     try:
-        keys = _layer_keys[len(parameters)]
+        keys = layer_keys[len(parameters)]
         for weight, bias, d_weight, d_bias in keys:
             W, dW = parameters[weight], arrays[d_weight]
             if not (type(W) is type(dW) is _ndarray and W.shape == dW.shape and W.size):
@@ -386,7 +387,7 @@ def _companions(owner: str, parameters: Any, arrays: Any) -> int:
     except (KeyError, TypeError, IndexError):
         pass  # the careful way below says what was wrong
     n_layers = _layer_count(parameters)
-    for weight, bias, d_weight, d_bias in _layer_keys[2 * n_layers]:
+    for weight, bias, d_weight, d_bias in layer_keys[2 * n_layers]:
         for key, d_key in ((weight, d_weight), (bias, d_bias)):
             shape = _stored_array("parameters", parameters, key).shape
             given = _stored_array(owner, arrays, d_key).shape
@@ -438,7 +439,7 @@ def _careful_network(parameters: Any, n_x: int | None) -> int:
     """Do what `network` does for parameters that are not plainly good."""
     n_layers = parameter_arrays(parameters)
     n_previous = n_x
-    for index, (weight, bias, _, _) in enumerate(_layer_keys[2 * n_layers]):
+    for index, (weight, bias, _, _) in enumerate(layer_keys[2 * n_layers]):
         W, b = parameters[weight], parameters[bias]
         if W.ndim != 2:
             raise ValueError(f"{weight} must have shape (n_{index + 1}, n_{index}), got shape {W.shape}")

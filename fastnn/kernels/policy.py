@@ -106,8 +106,8 @@ else:
     def inlined(function):
         """Write a function that has one caller into it.
 
-        LLVM optimizes a compiled function once for itself and once more with each function around it: five levels
-        less take 2 of the 12 s before a first training.
+        LLVM optimizes a compiled function once for itself and once more with each function around it: without
+        the six levels of train.py a first training takes 9.4-10.5 s instead of 13.
         """
         return numba.njit(error_model="numpy", inline="always")(function)
 

@@ -82,7 +82,8 @@ def _suffix(llvm_type):
 def pointer(typingctx, array):
     """Where the elements of a contiguous array begin; the caller keeps the array alive.
 
-    One machine word, where an array is seven and a reference count: calls between kernels cost a third with it.
+    One machine word, where an array is seven and a reference count: a step of [2, 5, 2, 1] took 2.3 us with arrays
+    and 1.0 with pointers.
     It is also not indexed from the end, so that no access carries a test for negative indices.
     """
 
