@@ -15,6 +15,7 @@ from fastnn.kernels.dropout import dropout_forward
 from fastnn.kernels.elementwise import RELU, SIGMOID, activation_forward
 from fastnn.kernels.forward import layer_forward
 from fastnn.kernels.losses import SQUARES_PER_SUM, cross_entropy, square_sum
+from fastnn.kernels.matmul import products
 from fastnn.reference import activations, layers, propagation
 from fastnn.reference.layers import Arrays
 from fastnn.runtime import PARALLEL_WORK_NS, launch
@@ -97,7 +98,11 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     shape = (W.shape[0], A_prev.shape[1])
     Z, A = np.empty(shape, dtype), np.empty(shape, dtype)
     pass_ns = Z.size * (RELU_NS if activation == RELU else SIGMOID_NS)
-    launch(layer_forward, FMA_NS * W.size * shape[1] + pass_ns + 2 * FRESH_NS * Z.size, W, A_prev, b, Z, A, activation)
+    work_ns = FMA_NS * W.size * shape[1] + pass_ns + 2 * FRESH_NS * Z.size
+    if work_ns < PARALLEL_WORK_NS:  # not through launch, as above
+        layer_forward(products(dtype), W, A_prev, b, Z, A, activation, 1)
+    else:
+        launch(layer_forward, work_ns, products(dtype), W, A_prev, b, Z, A, activation)
     return Z, A
 
 
@@ -174,7 +179,7 @@ def backward(
     stack = layers.per_layer(cache, 4 if keep_prob is None else 5)
     m = X.shape[1]
     scale = 1.0 if mean else 1.0 / m
-    A = ready(cache[-3], dtype)
+    table, A = products(dtype), ready(cache[-3], dtype)
     dZ = np.empty(A.shape, dtype)  # (n_L, m)
     launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
     grads = {}
@@ -187,6 +192,7 @@ def backward(
         launch(
             weight_gradient,
             work_ns + FRESH_NS * dW.size,
+            table,
             dZ,
             A_prev,
             W,
@@ -200,7 +206,8 @@ def backward(
         if layer > 1:
             D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
             dA, dZ_prev = np.empty(A_prev.shape, dtype), np.empty(A_prev.shape, dtype)
-            launch(hidden_backward, work_ns + 2 * FRESH_NS * dA.size, W, dZ, A_prev, D, keep_prob or 1.0, dA, dZ_prev)
+            work_ns += 2 * FRESH_NS * dA.size
+            launch(hidden_backward, work_ns, table, W, dZ, A_prev, D, keep_prob or 1.0, dA, dZ_prev)
             grads[f"{a}{layer - 1}"] = dA
             dZ = dZ_prev
     return grads

@@ -18,9 +18,9 @@ from fastnn._propagation import (
     sigmoid,
     total_cross_entropy,
 )
-from fastnn._training import SLICE_SECONDS, layer_table
-from fastnn.kernels.gradient_check import cost_differences
-from fastnn.kernels.train import BLOCK
+from fastnn._training import SLICE_SECONDS
+from fastnn.kernels.gradient_check import BLOCK, cost_differences
+from fastnn.kernels.matmul import products
 from fastnn.reference import gradient_checking as reference
 from fastnn.reference import layers
 from fastnn.reference.gradient_checking import (
@@ -71,13 +71,26 @@ def gradient_check_n(  # noqa: D103
     return reference.compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon)
 
 
+def _layer_table(sizes: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return sizes, where W_l and b_l begin in a flat vector, units before layer l, and the vector's size."""
+    dims = np.array(sizes, np.int64)
+    weights_at, biases_at = np.zeros_like(dims), np.zeros_like(dims)
+    units_at = np.concatenate([[0], np.cumsum(dims)[:-1]])
+    end = 0
+    for layer in range(1, dims.size):
+        weights_at[layer] = end
+        biases_at[layer] = end + dims[layer] * dims[layer - 1]
+        end = int(biases_at[layer] + dims[layer])
+    return dims, weights_at, biases_at, units_at, end
+
+
 def _costs_around(
     theta: np.ndarray, shapes: dict[str, tuple[int, ...]], X: np.ndarray, Y: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the costs with each parameter in turn moved by +epsilon and by -epsilon."""
     X, Y = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(Y, np.float64)
     sizes = [X.shape[0], *(shape[0] for name, shape in shapes.items() if name.startswith("W"))]
-    *table, n_parameters = layer_table(sizes)
+    *table, n_parameters = _layer_table(sizes)
     threads = available_threads()
     thetas = np.repeat(theta.reshape(1, -1), threads, axis=0)
     acts = np.zeros((threads, sum(sizes) * BLOCK))
@@ -91,6 +104,7 @@ def _costs_around(
         launch(
             cost_differences,
             check_ns * part.shape[1],
+            products(theta.dtype),
             *table,
             X,
             Y,

@@ -20,9 +20,8 @@ from fastnn._propagation import (
     relu,
     sigmoid,
 )
-from fastnn._training import CourseTraining, without_rate
+from fastnn._training import PLAIN, CourseTraining, without_rate
 from fastnn._updates import update_parameters
-from fastnn.kernels.optimizers import GRADIENT_DESCENT
 from fastnn.reference import initialization as reference
 from fastnn.reference.initialization import (
     INITIALIZERS,
@@ -81,5 +80,5 @@ def _train(
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     parameters = INITIALIZERS[initialization]([X.shape[0], 10, 5, 1])
-    training = CourseTraining(parameters, X, Y, GRADIENT_DESCENT, skip_nan=True)
+    training = CourseTraining(parameters, X, Y, PLAIN, skip_nan=True)
     return training.run(num_iterations, learning_rate, without_rate(report), 1000)

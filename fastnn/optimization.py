@@ -26,7 +26,7 @@ from fastnn._updates import (
     update_parameters_with_gd,
     update_parameters_with_momentum,
 )
-from fastnn.kernels.optimizers import ADAM, GRADIENT_DESCENT, MOMENTUM
+from fastnn.kernels import updates
 from fastnn.reference import optimization as reference
 from fastnn.reference.layers import Arrays
 from fastnn.reference.optimization import (
@@ -66,8 +66,6 @@ __all__ = [
     "update_parameters_with_gd",
     "update_parameters_with_momentum",
 ]
-
-_CODES = {"gd": GRADIENT_DESCENT, "momentum": MOMENTUM, "adam": ADAM}
 
 # The notebook's seed is 10, incremented before every epoch.
 _FIRST_SEED = 11
@@ -118,10 +116,14 @@ def _train(
     report: Callable[[int, float, float], None] | None,
 ) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
+    rule = {
+        "gd": (updates.SGD, 0.0, 0.0, 0.0),
+        "momentum": (updates.AVERAGED, float(beta), 0.0, 0.0),
+        "adam": (updates.ADAM, float(beta1), float(beta2), float(epsilon)),
+    }[optimizer]
     training = CourseTraining(
-        initialize_parameters(layers_dims), X, Y, _CODES[optimizer], batch=mini_batch_size, beta=beta, beta1=beta1,
-        beta2=beta2, epsilon=epsilon, first_seed=_FIRST_SEED,
-    )  # fmt: skip
+        initialize_parameters(layers_dims), X, Y, rule, batch=mini_batch_size, first_seed=_FIRST_SEED
+    )
     next_rate = None
     if decay is not None:
 

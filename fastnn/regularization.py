@@ -22,9 +22,8 @@ from fastnn._propagation import (
     sigmoid,
     squared_weights,
 )
-from fastnn._training import CourseTraining, without_rate
+from fastnn._training import PLAIN, CourseTraining, without_rate
 from fastnn._updates import update_parameters
-from fastnn.kernels.optimizers import GRADIENT_DESCENT
 from fastnn.reference import layers
 from fastnn.reference import regularization as reference
 from fastnn.reference.layers import Arrays
@@ -134,8 +133,5 @@ def _train(
         # The course seeds every forward pass with 1, so that all iterations have the masks of the first.
         np.random.seed(1)
         masks = tuple(np.random.rand(n_l, X.shape[1]) < keep_prob for n_l in sizes[1:-1])
-    training = CourseTraining(
-        parameters, X, Y, GRADIENT_DESCENT, lambd=lambd, masks=masks, keep_prob=keep_prob, scaled_delta=False,
-        skip_nan=True,
-    )  # fmt: skip
+    training = CourseTraining(parameters, X, Y, PLAIN, lambd=lambd, masks=masks, keep_prob=keep_prob, skip_nan=True)
     return training.run(num_iterations, learning_rate, without_rate(report), 1000)

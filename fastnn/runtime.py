@@ -1,7 +1,8 @@
-"""Threads: how many this process may use, and who uses them now."""
+"""Threads: how many this process may use, and who uses them now. What the machine and its settings are; `warmup`."""
 
 import math
 import os
+import platform
 import sys
 import threading
 import time
@@ -10,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn import validation
+from fastnn.kernels import shells, teamwork
 
 # Serial work in nanoseconds from which a parallel region gains something worth waking a thread for: entering and
 # leaving one takes 1-3 us with omp and tbb, and 45-100 with workqueue.
@@ -19,12 +25,23 @@ WORKQUEUE_WORK_NS = 400_000.0
 # A region that took twice its serial time and this much more met cores that were taken: by another process, or by the
 # threads of a BLAS, which spin for some 20 ms after a product (a 0.05 ms update was seen to take 8-15 ms behind one).
 LATE_NS = 2_000_000
+
+# Whoever met taken cores runs serially for so long, and twice as long each time that this repeats itself.
 BACK_OFF_SECONDS = 0.05
+LONGEST_BACK_OFF_SECONDS = 1.0
+
+# How a team's run came to its end.
+ENDED, LEFT, ABORTED = "ended", "left", "aborted"
 
 _lock = threading.Lock()
-_busy = 0
+_held: dict[int, int] = {}  # cores in use, by the Python thread that took them
 _serial_until = 0.0
+_failures = 0
 _serial_only = False
+
+# Time of teams since they were last judged, and the share of it that a thread beside the first lost.
+_spent_ns = 0
+_lost_ns = 0
 
 
 def _cgroup_quota() -> int:
@@ -45,6 +62,10 @@ def _cgroup_quota() -> int:
     return sys.maxsize
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def available_threads() -> int:
     """Threads that this process may keep busy: its affinity, its control group's quota and numba's mask.
 
@@ -59,38 +80,121 @@ def available_threads() -> int:
     >>> available_threads() >= 1
     True
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _QUOTA, numba.get_num_threads()))
+    return max(1, min(_cores(), _QUOTA, numba.get_num_threads()))
 
 
 _QUOTA = _cgroup_quota()
 
 
+def _layer() -> str:
+    """Name of numba's threading layer, which the first call chooses."""
+    numba.get_num_threads()
+    return numba.threading_layer()
+
+
+def _take(wanted: int) -> int:
+    """Take at most `wanted` cores of those that are free, and at least one."""
+    me, free = threading.get_ident(), 1
+    if wanted > 1 and not _serial_only and time.monotonic() >= _serial_until:
+        free = available_threads()
+    with _lock:
+        if free > 1:
+            # Two teams on the same cores would wait for each other at every barrier, and workqueue ends the process
+            # when two threads enter it at once.
+            others = [n for thread, n in _held.items() if thread != me]
+            free -= sum(others)
+            if max(others, default=1) > 1 and _layer() == "workqueue":
+                free = 1
+        _held[me] = n = max(1, min(wanted, free))
+    return n
+
+
+def _give_back(failed: bool | None = None) -> None:
+    """Return what the calling thread has taken; `failed` says whether its cores were free in fact, if that is known."""
+    global _serial_until, _failures
+    with _lock:
+        _held.pop(threading.get_ident(), None)
+        if failed:
+            pause = min(BACK_OFF_SECONDS * 2.0**_failures, LONGEST_BACK_OFF_SECONDS)
+            _serial_until = time.monotonic() + pause
+            _failures = min(_failures + 1, 10)
+        elif failed is not None:
+            _failures = 0
+
+
+def _judge(n: int, spent_ns: int, lost_ns: int) -> bool | None:
+    """Whether teams lost too much of their time lately; None until they have run long enough to tell.
+
+    A run of a single short step ends before its team could break up.
+    """
+    global _spent_ns, _lost_ns
+    with _lock:
+        _spent_ns += spent_ns
+        _lost_ns += lost_ns // (n - 1)
+        if _spent_ns < teamwork.JUDGED_NS:
+            return None
+        failed = teamwork.is_wasteful(_lost_ns, _spent_ns, 2)
+        _spent_ns = _lost_ns = 0
+    return failed
+
+
+def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[int, str]:
+    """Run a body of training on a team of threads that meet at barriers, or serially where no cores are free.
+
+    Never waits for cores. The bits do not depend on what it does: the body is the same machine code either way.
+
+    Parameters
+    ----------
+    entry : ndarray of uintp, or a tuple without JIT
+        `simd.pointer_table`-like: its first element is the address of the body, a leaf that takes a table, the index of
+        the thread and the number of threads. It begins with `teamwork.join`, returns at once where that gives False,
+        ends every step with `teamwork.leave_together`, returns where that gives True, and keeps account itself of
+        the steps that it has done.
+    table : ndarray of uintp, or a tuple without JIT
+        Addresses of what the body works on, `team` among them. The caller keeps all that alive.
+    team : ndarray
+        From `teamwork.new_team`.
+    n_wanted : int
+        Threads, at most.
+
+    Returns
+    -------
+    n_threads : int
+        Threads that the body ran on.
+    how : {"ended", "left", "aborted"}
+        Whether the body came to its end; or left after a step because its cores turned out to be taken, and wants to be
+        called again; or has touched nothing, because its threads did not come together, and wants to be called again.
+        Calls that follow the last two run serially for a while.
+    """
+    failed = None
+    try:
+        n = _take(1 if numba.config.DISABLE_JIT else n_wanted)
+        if n == 1:
+            shells.serial(entry, table)
+            return 1, ENDED
+        team[:] = 0
+        mask = numba.get_num_threads()
+        begin = time.perf_counter_ns()
+        try:
+            numba.set_num_threads(n)
+            shells.parallel(entry, table, n)
+        finally:
+            numba.set_num_threads(mask)
+        if team[teamwork.STATE] != teamwork.GOING:
+            failed = True
+            return n, ABORTED
+        if team[teamwork.LEAVING]:
+            failed = True
+            return n, LEFT
+        failed = _judge(n, time.perf_counter_ns() - begin, int(team[teamwork.LOST]))
+        return n, ENDED
+    finally:
+        _give_back(failed)
+
+
 def _take_threads(work_ns: float) -> int:
-    """Threads for one parallel kernel; 1, and nothing to give back, while others hold them."""
-    global _busy
-    if _serial_only:
-        return 1
-    if time.monotonic() < _serial_until:
-        return 1
-    wanted = available_threads()
-    if wanted == 1 or (work_ns < WORKQUEUE_WORK_NS and numba.threading_layer() == "workqueue"):
-        return 1
-    with _lock:
-        # One team at a time: workqueue aborts the process when two threads enter it at once, and under the other
-        # layers two teams would wait for each other's cores.
-        if _busy:
-            return 1
-        _busy = wanted
-    return wanted
-
-
-def _give_back(late: bool) -> None:
-    global _busy, _serial_until
-    with _lock:
-        _busy = 0
-        if late:
-            _serial_until = time.monotonic() + BACK_OFF_SECONDS
+    """Threads for one parallel kernel: 1 where others hold the cores, or where the layer takes too long to enter."""
+    return _take(1 if work_ns < WORKQUEUE_WORK_NS and _layer() == "workqueue" else sys.maxsize)
 
 
 def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any, regions: int = 1) -> Any:
@@ -117,20 +221,22 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any, regions:
     """
     if work_ns < PARALLEL_WORK_NS:
         return kernel(*arguments, 1)
-    n_threads = _take_threads(work_ns)
-    if n_threads == 1:
-        return kernel(*arguments, 1)
-    begin = time.perf_counter_ns()
+    late = None
     try:
-        return kernel(*arguments, n_threads)
+        n_threads = _take_threads(work_ns)
+        begin = time.perf_counter_ns()
+        result = kernel(*arguments, n_threads)
+        if n_threads > 1:
+            late = time.perf_counter_ns() - begin > 2 * work_ns * regions + LATE_NS
+        return result
     finally:
-        _give_back(late=time.perf_counter_ns() - begin > 2 * work_ns * regions + LATE_NS)
+        _give_back(late)
 
 
 def _after_fork_in_child() -> None:
-    global _busy, _lock, _serial_only
+    global _lock, _serial_only
     _lock = threading.Lock()
-    _busy = 0
+    _held.clear()
     try:
         layer = numba.threading_layer()
     except ValueError:  # no parallel region has run: the child may start its own threads
@@ -141,3 +247,128 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _processor() -> str:
+    """Name of the processor, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _settings() -> dict[str, str]:
+    import llvmlite
+    from numba.core.codegen import get_host_cpu_features
+
+    import fastnn
+    from fastnn.kernels import host
+
+    try:
+        layer, mask = numba.threading_layer(), numba.get_num_threads()
+    except ValueError:  # asking for the mask would choose the layer, for the rest of the process
+        layer, mask = "not chosen yet", numba.config.NUMBA_NUM_THREADS
+    features = [f[1:] for f in get_host_cpu_features().split(",") if f.startswith(("+avx", "+fma", "+neon", "+sve"))]
+    register_bytes = host.TILES[host.LEVEL][0]
+    return {
+        "fastnn": fastnn.__version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "Numba": f"{numba.__version__} (llvmlite {llvmlite.__version__})",
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "vector features": " ".join(sorted(features)) or "none known",
+        "SIMD level": f"{host.LEVEL}, {8 * register_bytes} bits (FASTNN_SIMD={os.environ.get('FASTNN_SIMD', '')})",
+        "threads": str(max(1, min(_cores(), _QUOTA, mask))),
+        "threading layer": layer,
+        "compiled code": "off (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else "on",
+        "cache": str(getattr(getattr(shells.serial, "_cache", None), "cache_path", None) or "none"),
+    }
+
+
+def show_config(mode: str = "stdout") -> dict[str, str] | None:
+    """Print what decides how fast training is here: versions, processor, threads, and where machine code is kept.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        Print, or return a dict, as `numpy.show_config` does.
+
+    Returns
+    -------
+    dict of str, or None
+        The settings by name, with mode="dicts".
+
+    Raises
+    ------
+    ValueError
+        If `mode` is neither.
+
+    Notes
+    -----
+    Asking starts no threads. "threads" is what the affinity of this process, its control group's quota and numba's mask
+    allow. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions, and
+    NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.show_config("dicts")["fastnn"] == fastnn.__version__
+    True
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
+    settings = _settings()
+    if mode == "dicts":
+        return settings
+    for name, value in settings.items():
+        print(f"{name + ':':<17}{value}")
+    return None
+
+
+def warmup(dtype: DTypeLike | None = None) -> None:
+    """Compile, or load from the cache, all that training and predicting need.
+
+    Without it the first call does so, which takes seconds on a machine that has never run fastnn. Afterwards neither
+    `fastnn.Network` and `fastnn.Trainer` nor the `model` functions of the course compile anything, whatever the
+    layers, the batch, the activation, the loss and the optimiser.
+
+    Parameters
+    ----------
+    dtype : dtype, optional
+        Compile for networks of float32 or float64; None for both. The course's functions need float64.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is something else.
+
+    Notes
+    -----
+    Machine code is kept on disk, so once is enough for a machine: say, while a container is built. Not covered: the
+    user's own activations and losses, which are compiled in each process anew, and the course's functions beside
+    `model`. The code for teams of threads is compiled only where this process may use more than one core. Nothing
+    happens with NUMBA_DISABLE_JIT=1.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.warmup("float64")
+    """
+    wanted = [validation.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
+    if numba.config.DISABLE_JIT:
+        return
+    from fastnn.kernels.leaves import COURSE_LEAVES, LEAVES, body
+
+    table = numba.typeof(np.zeros(1, np.uintp))
+    for number_type in wanted:
+        leaves = [*LEAVES.values(), *(COURSE_LEAVES.values() if number_type == np.float64 else ())]
+        for leaf in (*leaves, body):
+            leaf.compiled(number_type)
+        example = numba.typeof(np.zeros(1, number_type))
+        shells.one.compile((table, table, example, example))
+    shells.serial.compile((table, table))
+    if available_threads() > 1:
+        shells.parallel.compile((table, table, numba.typeof(1)))

@@ -9,16 +9,22 @@ from fastnn.kernels.simd import fma, get, lanes_of, load_part, pointer, splat, s
 
 
 @inner
+def cross_entropy_terms(a, y, skip_nan):
+    """-log(a) y - log(1 - a) (1 - y); log(0) is -inf, and 0 * inf is nan, or 0 with `skip_nan`."""
+    term = log(a) * -1.0 * y + log(1.0 - a) * -1.0 * (1.0 - y)
+    if skip_nan:
+        term = where(term != term, 0.0, term)
+    return term
+
+
+@inner
 def cross_entropy_span(a, a_at, y, y_at, terms, at, size, skip_nan):
-    """terms = -log(a) y - log(1 - a) (1 - y); log(0) is -inf, and 0 * inf is nan, or 0 with `skip_nan`."""
+    """Terms of `size` elements."""
     lanes = lanes_of(a)
     for j in range(0, size, lanes):
         n = size - j
         a_, y_ = load_part(a, a_at + j, n), load_part(y, y_at + j, n)
-        term = log(a_) * -1.0 * y_ + log(1.0 - a_) * -1.0 * (1.0 - y_)
-        if skip_nan:
-            term = where(term != term, 0.0, term)
-        store_part(terms, at + j, term, n)
+        store_part(terms, at + j, cross_entropy_terms(a_, y_, skip_nan), n)
 
 
 @inner

@@ -1,58 +1,31 @@
-"""The three update rules of the course, on spans of flat arrays, and the kernels over whole parameters."""
+"""The course's updates of whole parameters by the engine's rules, into fresh arrays.
+
+Nothing is decayed, clipped or flushed to zero here: a decay of 0, a factor of 1 and a smallest moment of 0 say so.
+"""
 
 from numba import prange
 
 from fastnn.kernels.elementwise import span
 from fastnn.kernels.policy import inner, parallel_kernel
-from fastnn.kernels.simd import fma, lanes_of, load, load_part, pointer, sqrt, store, store_part
-
-GRADIENT_DESCENT, MOMENTUM, ADAM = 0, 1, 2
-
-
-@inner
-def gd_span(W, dW, rate, new_W, lo, hi):
-    """W - rate dW, for elements lo to hi."""
-    lanes = lanes_of(W)
-    for j in range(lo, hi, lanes):
-        n = hi - j
-        if n >= lanes:
-            store(new_W, j, load(W, j) - load(dW, j) * rate)
-        else:
-            store_part(new_W, j, load_part(W, j, n) - load_part(dW, j, n) * rate, n)
+from fastnn.kernels.simd import advance, pointer
+from fastnn.kernels.updates import adam_pass, averaged_pass, sgd_pass
 
 
 @inner
-def momentum_span(W, dW, v, beta, rest, rate, new_W, new_v, lo, hi):
-    """The course's averaged momentum, v = beta v + (1 - beta) dW and W - rate v; `rest` is 1 - beta."""
-    lanes = lanes_of(W)
-    for j in range(lo, hi, lanes):
-        n = hi - j
-        velocity = fma(load_part(v, j, n), beta, load_part(dW, j, n) * rest)
-        store_part(new_v, j, velocity, n)
-        store_part(new_W, j, load_part(W, j, n) - velocity * rate, n)
+def _part(array, lo):
+    return advance(pointer(array), lo)
 
 
 @inner
-def adam_span(W, dW, v, s, beta1, rest1, unbias1, beta2, rest2, unbias2, epsilon, rate, new_W, new_v, new_s, lo, hi):
-    """Adam with epsilon added outside the root; `unbias` is 1 / (1 - beta^t), `rest` is 1 - beta."""
-    lanes = lanes_of(W)
-    for j in range(lo, hi, lanes):
-        n = hi - j
-        gradient = load_part(dW, j, n)
-        first = fma(load_part(v, j, n), beta1, gradient * rest1)
-        second = fma(load_part(s, j, n), beta2, gradient * gradient * rest2)
-        store_part(new_v, j, first, n)
-        store_part(new_s, j, second, n)
-        step = first * unbias1 * rate / (sqrt(second * unbias2) + epsilon)
-        store_part(new_W, j, load_part(W, j, n) - step, n)
+def _gd_array(W, dW, rate, new_W, part, parts):
+    lo, hi = span(W.size, part, parts, 64)
+    sgd_pass(hi - lo, 1, _part(W, lo), _part(dW, lo), _part(new_W, lo), rate, 0.0, 1.0)
 
 
 @inner
 def _gd_part(W, dW, b, db, rate, new_W, new_b, part, parts):
-    lo, hi = span(W.size, part, parts, 64)
-    gd_span(pointer(W), pointer(dW), rate, pointer(new_W), lo, hi)
-    lo, hi = span(b.size, part, parts, 64)
-    gd_span(pointer(b), pointer(db), rate, pointer(new_b), lo, hi)
+    _gd_array(W, dW, rate, new_W, part, parts)
+    _gd_array(b, db, rate, new_b, part, parts)
 
 
 @parallel_kernel
@@ -66,11 +39,18 @@ def gd_update(W, dW, b, db, rate, new_W, new_b, n_threads):
 
 
 @inner
-def _momentum_part(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b, new_vb, part, parts):
+def _momentum_array(W, dW, v, beta, rest, rate, new_W, new_v, part, parts):
     lo, hi = span(W.size, part, parts, 64)
-    momentum_span(pointer(W), pointer(dW), pointer(vW), beta, rest, rate, pointer(new_W), pointer(new_vW), lo, hi)
-    lo, hi = span(b.size, part, parts, 64)
-    momentum_span(pointer(b), pointer(db), pointer(vb), beta, rest, rate, pointer(new_b), pointer(new_vb), lo, hi)
+    averaged_pass(
+        hi - lo, 2, _part(W, lo), _part(dW, lo), _part(v, lo), _part(new_W, lo), _part(new_v, lo), rate, 0.0, 1.0,
+        beta, rest, 0.0,
+    )  # fmt: skip
+
+
+@inner
+def _momentum_part(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b, new_vb, part, parts):
+    _momentum_array(W, dW, vW, beta, rest, rate, new_W, new_vW, part, parts)
+    _momentum_array(b, db, vb, beta, rest, rate, new_b, new_vb, part, parts)
 
 
 @parallel_kernel
@@ -85,13 +65,14 @@ def momentum_update(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b
 
 @inner
 def _adam_array(W, dW, v, s, settings, new_W, new_v, new_s, part, parts):
-    beta1, rest1, unbias1 = settings[0], settings[1], 1.0 / settings[2]
-    beta2, rest2, unbias2 = settings[3], settings[4], 1.0 / settings[5]
+    beta1, rest1, left1 = settings[0], settings[1], settings[2]
+    beta2, rest2, left2 = settings[3], settings[4], settings[5]
     epsilon, rate = settings[6], settings[7]
     lo, hi = span(W.size, part, parts, 64)
-    adam_span(
-        pointer(W), pointer(dW), pointer(v), pointer(s), beta1, rest1, unbias1, beta2, rest2, unbias2, epsilon, rate,
-        pointer(new_W), pointer(new_v), pointer(new_s), lo, hi,
+    adam_pass(
+        hi - lo, 3, _part(W, lo), _part(dW, lo), _part(v, lo), _part(s, lo),
+        _part(new_W, lo), _part(new_v, lo), _part(new_s, lo),
+        rate / left1, 1.0 / left2, 0.0, 1.0, beta1, rest1, beta2, rest2, epsilon, 0.0,
     )  # fmt: skip
 
 

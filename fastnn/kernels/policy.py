@@ -13,8 +13,12 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from numba.core import types
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
 from numba.core.cpu_options import ParallelOptions
+
+from fastnn.kernels.host import LEVEL
 
 # An instance, not a dict: numba empties a dict at the first use and then switches everything back on.
 EXPLICIT_PRANGE_ONLY = ParallelOptions(
@@ -48,21 +52,20 @@ class KernelCache(FunctionCache):
     another file was edited. A damaged, foreign or unwritable cache costs a compilation, never an error.
     """
 
-    def __init__(self, py_func, parallel):
+    def __init__(self, py_func):
         super().__init__(py_func)
         self._cache_file._source_stamp = _FINGERPRINT
-        self._parallel = parallel
         self._notice = None
 
     def _index_key(self, sig, codegen):
-        # One Python function may be compiled both ways (train.py), and numba's own key leaves bounds checks out.
-        return (*super()._index_key(sig, codegen), self._parallel, bool(numba.config.BOUNDSCHECK))
+        # numba's own key leaves these out.
+        return (*super()._index_key(sig, codegen), bool(numba.config.BOUNDSCHECK), LEVEL)
 
     def load_overload(self, sig, target_context):
-        """Compiled code for the argument types `sig`, or None."""
+        """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
         loaded = super().load_overload(sig, target_context)
         # Two processes that save their first kernels at once may give one file name to two signatures.
-        if loaded is not None and tuple(loaded.signature.args) != tuple(sig):
+        if loaded is not None and tuple(loaded.signature.args) != tuple(getattr(sig, "args", sig)):
             loaded = None
         if loaded is None:
             name = self._py_func.__name__
@@ -90,26 +93,120 @@ def _compiled(function, parallel):
     dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     # numba refuses to cache where neither the package nor the user's cache folder can be written.
     with contextlib.suppress(RuntimeError):
-        dispatcher._cache = KernelCache(function, parallel)
+        dispatcher._cache = KernelCache(function)
     return dispatcher
+
+
+class Numbers:
+    """In the annotations of a leaf: a pointer to numbers of the net's type."""
+
+
+class Table:
+    """In the annotations of a leaf: a pointer to a table of pointers (`simd.pointer_table`)."""
+
+
+class Bytes:
+    """In the annotations of a leaf: a pointer to numbers of any type."""
+
+
+class Words:
+    """In the annotations of a leaf: a pointer to uint32."""
+
+
+class Integers:
+    """In the annotations of a leaf: a pointer to int64."""
+
+
+class Doubles:
+    """In the annotations of a leaf: a pointer to float64, whatever the net's type."""
+
+
+class Leaf:
+    """A kernel that other kernels call by its address (`simd.call`).
+
+    It is compiled by itself, once for a type of numbers: an `inner` function is optimized again within each of its
+    callers, and twins compiled into a serial and a parallel caller may differ in speed and even in bits.
+    Parameters are annotated with one of the pointer types above, `int` (int64) or `float` (float64).
+    """
+
+    def __init__(self, function, cached=True):
+        self.function = function
+        self._cached = cached
+        self._compiled = {}
+
+    def _signature(self, dtype):
+        numba_types = {
+            Table: types.CPointer(types.uintp),
+            Numbers: types.CPointer(numba.from_dtype(dtype)),
+            Bytes: types.CPointer(types.uint8),
+            Words: types.CPointer(types.uint32),
+            Integers: types.CPointer(types.int64),
+            Doubles: types.CPointer(types.float64),
+            int: types.int64,
+            float: types.float64,
+        }
+        return [numba_types[annotation] for annotation in self.function.__annotations__.values()], types.void
+
+    def compiled(self, dtype):
+        """The numba function object for that type of numbers; compiles if need be."""
+        if Numbers not in self.function.__annotations__.values():
+            dtype = np.dtype(np.float64)
+        if dtype not in self._compiled:
+            callback = CFunc(self.function, self._signature(dtype), {}, {"error_model": "numpy"})
+            if self._cached:
+                with contextlib.suppress(RuntimeError):
+                    callback._cache = KernelCache(self.function)
+            callback.compile()
+            self._compiled[dtype] = callback
+        return self._compiled[dtype]
+
+    def address(self, dtype):
+        """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
+        return self.function if numba.config.DISABLE_JIT else self.compiled(np.dtype(dtype)).address
+
+
+def leaf(function):
+    """Make a function that kernels call by its address; see `Leaf`."""
+    return Leaf(function)
+
+
+def users_leaf(function):
+    """Make a leaf of a function that holds one of the user's: numba's cache cannot tell those apart."""
+    return Leaf(function, cached=False)
+
+
+def users_function(function):
+    """Compile a user's function for numbers, unless numba has done so or is switched off."""
+    if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
+        return function
+    return numba.njit(error_model="numpy")(function)
+
+
+def _no_code_of_its_own(flags):
+    # A caller links the LLVM code; machine code for the function alone would be a sixth of a first training's time.
+    flags.no_compile = True
+    return flags
 
 
 if numba.config.DISABLE_JIT:
     # What the machine code does silently (overflow, log(0)), NumPy's scalars would warn about.
-    inner = inlined = kernel = parallel_kernel = np.errstate(all="ignore")
+    inner = kernel = parallel_kernel = np.errstate(all="ignore")
 else:
 
     def inner(function):
         """Compile a function that only kernels call: it is kept within their machine code."""
-        return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+        dispatcher._compiler._customize_flags = _no_code_of_its_own
 
-    def inlined(function):
-        """Write a function that has one caller into it.
+        def add_overload(compiled):
+            # numba finds the code of a callee by its entry point, of which any unique object takes the place.
+            entry = object()
+            dispatcher.targetctx.insert_user_function(entry, compiled.fndesc, [compiled.library])
+            dispatcher.overloads[tuple(compiled.signature.args)] = compiled._replace(entry_point=entry)
 
-        LLVM optimizes a compiled function once for itself and once more with each function around it: without
-        the six levels of train.py a first training takes 9.4-10.5 s instead of 13.
-        """
-        return numba.njit(error_model="numpy", inline="always")(function)
+        dispatcher.add_overload = add_overload
+        return dispatcher
 
     def kernel(function):
         """Compile a serial kernel that Python calls."""

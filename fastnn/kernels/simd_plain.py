@@ -4,6 +4,10 @@ import numpy as np
 
 VECTOR_BYTES = 64
 
+NUMBER_TYPES = (
+    np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint64, np.uint32, np.uint16, np.uint8,
+)  # fmt: skip
+
 
 def pointer(array):
     """Where the elements of a contiguous array begin: the array itself, flat."""
@@ -15,9 +19,49 @@ def pointer_table(arrays):
     return tuple(array.reshape(-1) for array in arrays)
 
 
+def put_address(table, index, array):
+    """Without JIT a table is a tuple, and cannot be changed."""
+    raise NotImplementedError("tables are made anew without JIT")
+
+
 def pointer_at(table, index, dtype):
     """Entry `index` of a `pointer_table`."""
     return table[index]
+
+
+def integer_at(table, index, position):
+    """Number `position` of entry `index` of a `pointer_table`."""
+    return int(table[index][position])
+
+
+def bytes_at(table, index, element, size):
+    """Entry `index` of a `pointer_table` from element `element` on."""
+    return table[index][element:]
+
+
+def numbers_at(table, index, like):
+    """Entry `index` of a `pointer_table`."""
+    return table[index]
+
+
+def as_numbers(data, like):
+    """An array of bytes as one of the type of `like`."""
+    return data[: data.size // like.itemsize * like.itemsize].view(like.dtype)
+
+
+def advance(array, count):
+    """The array from element `count` on."""
+    return array[count:]
+
+
+def number_like(array, number):
+    """A float, rounded to the type of `array`'s elements."""
+    return array.dtype.type(number)
+
+
+def call(table, index, *arguments):
+    """Call the function that is entry `index` of the table."""
+    table[index](*arguments)
 
 
 def stack_buffer(array, count):
@@ -43,6 +87,10 @@ def put(array, index, number):
 def load(array, index):
     """Vector of the elements of a contiguous 1-D `array` from `index` on."""
     return array[index : index + VECTOR_BYTES // array.itemsize].copy()
+
+
+def prefetch(array, index):
+    """Nothing: a hint to the processor."""
 
 
 def load_part(array, index, count):
@@ -89,6 +137,11 @@ def rint(vector):
     return np.rint(vector)
 
 
+def fabs(vector):
+    """Absolute value of every lane."""
+    return np.abs(vector)
+
+
 def where(mask, a, b):
     """Lane by lane `a` where `mask` is true, else `b`; one of the two may be a scalar."""
     dtype = a.dtype if isinstance(a, np.ndarray) else b.dtype
@@ -110,3 +163,32 @@ def total(vector):
     while vector.size > 1:
         vector = vector[0::2] + vector[1::2]
     return vector[0]
+
+
+def element_at(data, offset, code, like):
+    """The number `offset` bytes into `data`, of type NUMBER_TYPES[code], converted to the type of `like`."""
+    stored = np.dtype(NUMBER_TYPES[code])
+    return like.dtype.type(data.view(np.uint8)[offset : offset + stored.itemsize].view(stored)[0])
+
+
+def transpose_tile(source, source_row, target, target_row):
+    """Write a square of as many rows and columns as a vector has lanes, transposed."""
+    n = VECTOR_BYTES // source.itemsize
+    square = np.array([source[i * source_row : i * source_row + n] for i in range(n)])
+    for i in range(n):
+        target[i * target_row : i * target_row + n] = square[:, i]
+
+
+def absolute(vector):
+    """Every lane without its sign."""
+    return np.abs(vector)
+
+
+def copysign(vector, sign):
+    """Every lane of `vector` with the sign of `sign`'s."""
+    return np.copysign(vector, sign)
+
+
+def low_halves(even, odd):
+    """The low 32 bits of the lanes of `even` and `odd` in turn, as a vector of 32-bit integers."""
+    return np.stack((even, odd), 1).ravel().astype(np.uint32)

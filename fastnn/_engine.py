@@ -1,0 +1,267 @@
+"""The compiled engine: runs the body of `fastnn.kernels` on workspaces, in slices of steps."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from fastnn._model import Model, State
+from fastnn._workspace import CHUNK, Run, addresses
+from fastnn.kernels import layout as at
+from fastnn.kernels import updates
+from fastnn.kernels.leaves import LEAVES, body, user_activation, user_loss
+from fastnn.kernels.shells import one
+from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+from fastnn.runtime import available_threads
+
+__all__ = ["Engine", "Session"]
+
+# Keeps a quotient of two zeros from being NaN.
+SMALLEST = np.finfo(np.float64).tiny
+
+# Workspaces that an engine keeps for later calls.
+KEPT_RUNS = 8
+
+
+def _rule(optimizer: Any) -> tuple[int, float, float, float]:
+    """Return code, beta1, beta2 and epsilon of an optimiser."""
+    if isinstance(optimizer, SGD):
+        if not optimizer.momentum:
+            return updates.SGD, 0.0, 0.0, 0.0
+        return (updates.NESTEROV if optimizer.nesterov else updates.CLASSICAL), optimizer.momentum, 0.0, 0.0
+    if isinstance(optimizer, Momentum):
+        return updates.AVERAGED, optimizer.beta, 0.0, 0.0
+    if isinstance(optimizer, RMSProp):
+        return updates.RMSPROP, 0.0, optimizer.rho, optimizer.epsilon
+    if isinstance(optimizer, Adam | AdamW | AMSGrad):
+        code = updates.AMSGRAD if isinstance(optimizer, AMSGrad) else updates.ADAM
+        return code, optimizer.beta1, optimizer.beta2, optimizer.epsilon
+    if isinstance(optimizer, LBFGS):
+        return updates.SGD, 0.0, 0.0, 0.0  # never run: SciPy makes the updates
+    raise TypeError(f"optimizer must be one that the engine has a rule for, got {optimizer!r}")
+
+
+class Session:
+    """Steps over one data set; see `fastnn.reference.engine.Session`."""
+
+    def __init__(self, engine: "Engine", run: Run, theta: np.ndarray, state: State, m: int, shuffle: bool) -> None:
+        self._engine, self.run, self._state, self._start = engine, run, state, 0
+        self._m, self.batch = m, int(run.settings[at.BATCH])
+        settings = run.settings
+        settings[at.SHUFFLE] = shuffle
+        # The one mini-batch of all examples stays where it is, if each thread has it in one block.
+        settings[at.STILL] = (
+            not shuffle
+            and self.batch == m <= settings[at.CHUNK]
+            and m <= settings[at.BLOCK] * settings[at.WIDTH]
+            and engine.model.drops[0] == 0
+        )
+        run.point(at.THETA, theta)
+        run.point(at.POWERS, state.powers)
+        for index, moment in ((at.V, state.v), (at.S, state.s), (at.H, state.h)):
+            run.point(index, moment)
+        if shuffle:
+            run.point(at.ORDER, np.zeros(m, np.uint32))
+
+    def __del__(self) -> None:
+        # Not sooner: another session, in a callback say, would let the table refer to its own data.
+        self._engine.keep(at.TRAIN, self.batch, self.run)
+
+    def advance(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Do the next steps, one for each rate; see `fastnn.reference.engine.Session.advance`."""
+        totals, sums = self.totals(rates)
+        # A skipped step's total is 0 as well.
+        return totals / np.maximum(sums, SMALLEST), sums
+
+    def totals(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Do the next steps, one for each rate.
+
+        Parameters
+        ----------
+        rates : numpy.ndarray, float64
+            Learning rates.
+
+        Returns
+        -------
+        costs, sums : numpy.ndarray
+            For each step its cost before the update times its sum of sample weights, and that sum; 0 if it is skipped.
+        """
+        run, state, settings = self.run, self._state, self.run.settings
+        n = rates.size
+        run.make_room(n)
+        costs, sums = np.empty(n), np.empty(n)
+        measured = self._engine.n_threads is None
+        done = 0
+        while done < n:
+            wanted, steps = run.pace.next(n - done) if measured else (self._engine.threads, n - done)
+            run.rates[:steps] = rates[done : done + steps]
+            settings[at.START], settings[at.STEPS] = self._start, steps
+            settings[at.STEP], settings[at.EPOCH] = state.step & 0xFFFFFFFF, state.epoch & 0xFFFFFFFF
+            settings[at.DONE] = 0
+            begin = time.perf_counter_ns()
+            try:
+                n_threads = run.execute(self._engine.entry, wanted)
+            finally:
+                # Ctrl-C may come as soon as the steps are done: they count all the same.
+                did = int(settings[at.DONE])
+                self._count(did)
+            if measured:
+                run.pace.note(wanted, n_threads, did, time.perf_counter_ns() - begin)
+            costs[done : done + did], sums[done : done + did] = run.costs[:did], run.sums[:did]
+            done += did
+        return costs, sums
+
+    def _count(self, steps: int) -> None:
+        state, in_epoch = self._state, -(-self._m // self.batch)
+        state.step += steps
+        place = self._start // self.batch + steps
+        state.epoch += place // in_epoch
+        self._start = place % in_epoch * self.batch
+
+
+class Engine:
+    """Compiled kernels behind networks and trainers; see `fastnn.reference.engine.Engine`, which says what it computes.
+
+    Parameters
+    ----------
+    model : Model
+        What to compute; checked.
+    n_threads : int, optional
+        At most so many threads, -1 for all; None for as many as pay.
+    """
+
+    all_leaves = LEAVES
+
+    def __init__(self, model: Model, n_threads: int | None = None) -> None:
+        self.model, self.n_threads = model, n_threads
+        self.rule = _rule(model.optimizer)
+        available = available_threads()
+        self.threads = available if n_threads in (None, -1) else max(1, min(n_threads, available))
+        self.entry = addresses([body.address(model.dtype)])
+        # The leaves of the user's functions have to live as long as their addresses are in use.
+        self._users = {f: user_activation(f) for f in model.hidden if callable(f)}
+        users = [0, *(self._users[f].address(model.dtype) if callable(f) else 0 for f in model.hidden), 0]
+        self.user_activations = addresses(users) if self._users else np.zeros(1)
+        self.user_loss = np.zeros(1)
+        if callable(model.loss):
+            self._user_loss = user_loss(model.loss)
+            self.user_loss = addresses([self._user_loss.address(model.dtype)])
+        self.runs: dict[tuple[int, int], Run] = {}
+
+    @staticmethod
+    def count(function: Callable[..., int], *arguments: int) -> int:
+        """Call the Python side of an inner function."""
+        return getattr(function, "py_func", function)(*arguments)
+
+    def _made(self, task: int, batch: int) -> Run:
+        """Take a workspace, which no other thread then has; `keep` gives it back."""
+        return self.runs.pop((task, batch), None) or Run(self, task, batch)
+
+    def keep(self, task: int, batch: int, run: Run) -> None:
+        """Take a workspace back."""
+        run.release()
+        self.runs[task, batch] = run
+        # A list, because another thread may add one meanwhile.
+        for key in list(self.runs)[:-KEPT_RUNS]:
+            self.runs.pop(key, None)
+
+    def session(
+        self, theta: np.ndarray, state: State, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None,
+        batch_size: int, shuffle: bool,
+    ) -> Session:  # fmt: skip
+        """Begin an epoch over a data set; see `fastnn.reference.engine.Engine.session`."""
+        m = X.shape[1]
+        batch = min(batch_size, m)
+        run = self._made(at.TRAIN, batch)
+        run.data(X, Y, weights)
+        return Session(self, run, theta, state, m, shuffle)
+
+    def _once(self, run: Run, theta: np.ndarray) -> None:
+        run.point(at.THETA, theta)
+        run.execute(self.entry, self.threads if run.step_ns * run.settings[at.M] / run.settings[at.BATCH] > 2e4 else 1)
+
+    def loss(self, theta: np.ndarray, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+        """Mean loss of a data set, without dropout and L2."""
+        m = X.shape[1]
+        run = self._made(at.EVALUATE, m)
+        run.data(X, Y, weights)
+        self._once(run, theta)
+        cost = run.mean_cost()
+        self.keep(at.EVALUATE, m, run)
+        return cost
+
+    def loss_and_gradient(
+        self, theta: np.ndarray, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, step: int | None = None
+    ) -> tuple[float, np.ndarray]:
+        """Cost of all examples as one mini-batch, and its gradient; with the masks of a step, or without any."""
+        m = X.shape[1]
+        run = self._made(at.DIFFERENTIATE, m)
+        run.data(X, Y, weights)
+        run.settings[at.MASKED] = step is not None and any(self.model.drops)
+        run.settings[at.STEP] = 0 if step is None else step & 0xFFFFFFFF
+        self._once(run, theta)
+        result = run.mean_cost(), run.arrays[at.GRADS][: self.model.n_parameters].copy()
+        self.keep(at.DIFFERENTIATE, m, run)
+        return result
+
+    def predict(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Outputs of the network, shape (n_y, m)."""
+        m = X.shape[1]
+        # Workspaces of a few sizes serve all.
+        batch = min(CHUNK, 1 << (m - 1).bit_length())
+        run = self._made(at.PREDICT, batch)
+        run.data(X, None, None)
+        out = np.empty((self.model.sizes[-1], m), self.model.dtype)
+        run.point(at.OUT, out)
+        self._once(run, theta)
+        self.keep(at.PREDICT, batch, run)
+        return out
+
+    def one_predictor(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that takes one contiguous example and returns its outputs."""
+        if numba.config.DISABLE_JIT:
+            return lambda x: self.predict(theta, x.reshape(-1, 1))[:, 0]
+        entry, n_y, dtype, empty = self.entry, self.model.sizes[-1], self.model.dtype, np.empty
+        # Threads may predict at the same time: each takes a table and gives it back.
+        runs: list[Run] = []
+
+        def predict_one(x: np.ndarray) -> np.ndarray:
+            out = empty(n_y, dtype)
+            run = runs.pop() if runs else self._one_run(theta)
+            one(entry, run.table, x, out)
+            runs.append(run)
+            return out
+
+        return predict_one
+
+    def _one_run(self, theta: np.ndarray) -> Run:
+        run = Run(self, at.PREDICT, 1)
+        run.data(np.zeros((self.model.sizes[0], 1), self.model.dtype), None, None)
+        run.point(at.THETA, theta)
+        return run
+
+    def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, Run]:
+        """Outputs, and the workspace that `backward` needs."""
+        m = X.shape[1]
+        run = Run(self, at.REMEMBER, m, keep_all=True)
+        run.data(X, None, None)
+        out = np.empty((self.model.sizes[-1], m), self.model.dtype)
+        run.point(at.OUT, out)
+        self._once(run, theta)
+        return out, run
+
+    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: Run) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient of sum(dA * A), and its part by X."""
+        m = dA.shape[1]
+        dX = np.empty((self.model.sizes[0], m), self.model.dtype)
+        cache.settings[at.TASK], cache.settings[at.DX] = at.RETURN, 1
+        cache.point(at.X, np.ascontiguousarray(dA, self.model.dtype))
+        cache.point(at.OUT_DX, dX)
+        # dZ takes the place of the slopes, which another call will need.
+        slopes = cache.arrays[at.DELTAS]
+        kept = slopes.copy()
+        self._once(cache, theta)
+        slopes[:] = kept
+        return cache.arrays[at.GRADS][: self.model.n_parameters].copy(), dX

@@ -1,0 +1,279 @@
+"""The workspace of a run: the tables and arrays that the body of `fastnn.kernels` works on."""
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from fastnn._model import aligned_zeros
+from fastnn._pace import Pace, guessed_step_ns
+from fastnn.kernels import layout as at
+from fastnn.kernels.gradients import bias_groups, tiles_by_dots, tiles_by_products
+from fastnn.kernels.simd import NUMBER_TYPES
+from fastnn.kernels.teamwork import new_team
+from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS
+from fastnn.runtime import ABORTED, run_team
+
+if TYPE_CHECKING:
+    from fastnn._engine import Engine
+
+LOSSES = (
+    "squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy",
+)  # fmt: skip
+
+# Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
+# of what the bits depend on, and nothing else than sizes and dtype may.
+CHUNK = 1024
+SMALLEST_CHUNK = 128
+CHUNK_BYTES = 1 << 26
+
+# A layer of fewer outputs has its dW summed along the examples: turning its input would take longer than the sums.
+FEWEST_ROWS = 4
+
+# Up to so many parameters the update is a pass of its own: rows of a few numbers would be updated one by one.
+SMALL_NET = 8192
+
+# Bytes of activations and deltas that a block of panels may have, at a guess half a second-level cache.
+BLOCK_BYTES = 1 << 19
+
+# Weights of more bytes than this come from memory, and are read once for 16 panels; others for 4.
+LARGE_WEIGHTS = 1 << 23
+
+
+# Leaves that only these tasks call: a first training does not wait 1 s for their compilation.
+TASKS_OF = {
+    at.OUTPUT_ONLY: (at.PREDICT, at.REMEMBER),
+    at.DELIVER: (at.PREDICT, at.REMEMBER),
+    at.OUTPUT_DELTA: (at.REMEMBER,),
+}
+
+
+def addresses(entries: list[Any]) -> Any:
+    """Return a table for the kernels: addresses of arrays and leaves, or without JIT the things themselves."""
+    if numba.config.DISABLE_JIT:
+        return tuple(entry.reshape(-1) if isinstance(entry, np.ndarray) else entry for entry in entries)
+    return np.array([_address(e) if isinstance(e, np.ndarray) else e for e in entries], np.uintp)
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _rounded(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
+
+
+class Run:
+    """Tables and workspace for one task on mini-batches of one size."""
+
+    def __init__(self, engine: "Engine", task: int, batch: int, keep_all: bool = False) -> None:
+        model = engine.model
+        sizes, depth = model.sizes, len(model.sizes) - 1
+        item = model.dtype.itemsize
+        lanes = 64 // item
+        self.model, self.dtype = model, model.dtype
+        width = 1 if batch == 1 else 2 * lanes
+        turned_width = 2 * lanes
+        chunk = min(CHUNK, max(SMALLEST_CHUNK, 1 << (CHUNK_BYTES // (sum(sizes) * item)).bit_length() - 1))
+        chunk = _rounded(batch if keep_all else min(batch, chunk), width)
+        panels = chunk // width
+        turned = [width == 1 or (n_in >= turned_width and n_out >= FEWEST_ROWS) for n_in, n_out in pairwise(sizes)]
+        rows = [_rounded(n, lanes) if l == 0 and turned[0] and width > 1 else n for l, n in enumerate(sizes)]
+        # Panels a multiple of 4096 bytes apart share their cache sets: dW of 512 units (float64) took twice as long.
+        rows = [n + 1 if n * width * item % 4096 == 0 and 0 < l < depth else n for l, n in enumerate(rows)]
+
+        acts_at, deltas_at, turned_at = [], [0], []
+        end = 0
+        for n in rows:
+            acts_at.append(end)
+            end += _rounded(n * width * panels, turned_width)
+        acts_size, end = end, 0
+        for n in rows[1:]:
+            deltas_at.append(end)
+            end += _rounded(n * width * panels, turned_width)
+        deltas_size, end = end, 0
+        for l, is_turned in enumerate(turned):
+            turned_at.append((acts_at[l] if width == 1 else end) if is_turned else -1)
+            if is_turned and width > 1 and (l == 0 or task not in (at.PREDICT, at.EVALUATE)):
+                end += _rounded(sizes[l], turned_width) * chunk
+        weights_at, biases_at, slots_at = [0], [0], [0]
+        start = slots = 0
+        for l in range(1, depth + 1):
+            weights_at.append(start)
+            biases_at.append(start + sizes[l] * sizes[l - 1])
+            start = biases_at[-1] + sizes[l]
+            slots_at.append(slots)
+            tiles = tiles_by_products if turned[l - 1] else tiles_by_dots
+            slots += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
+
+        n_bytes = 2 * sum(sizes) * width * item
+        least = 16 if start * item > LARGE_WEIGHTS else 4
+        block = max(1, min(max(least, BLOCK_BYTES // n_bytes), 64, panels))
+        targets = _rounded(block * sizes[-1] * width, lanes)
+        factors = _rounded(block * width, lanes)
+        da = _rounded(block * max(rows) * width, lanes)
+        scratch = targets + factors + da + 8 * turned_width + 64 + 2 * lanes
+
+        empty = np.zeros(1)
+        threads = engine.threads
+        slack = 4 * lanes
+        # Panels are turned in whole squares, which reach so many rows behind the last one.
+        acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
+        with_gradient = task not in (at.PREDICT, at.EVALUATE)
+        code, beta1, beta2, epsilon = engine.rule
+        trains = task == at.TRAIN
+        self.settings = np.zeros(at.N_SETTINGS, np.int64)
+        s = self.settings
+        s[at.TASK], s[at.DEPTH], s[at.BATCH], s[at.CHUNK], s[at.WIDTH], s[at.BLOCK] = (
+            task, depth, batch, chunk, width, block,
+        )  # fmt: skip
+        s[at.ITEM] = 1 if numba.config.DISABLE_JIT else item
+        s[at.LANES], s[at.N_PARAMETERS], s[at.OPTIMIZER], s[at.N_SLOTS] = lanes, start, code, slots
+        s[at.OUTPUT] = OUTPUTS.index(model.output)
+        s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSSES.index(model.loss)
+        s[at.FUSED] = trains and model.clip_norm is None and start > SMALL_NET
+        s[at.KEY0], s[at.KEY1] = model.seed & 0xFFFFFFFF, model.seed >> 32
+        s[at.MASKED] = trains and any(model.drops)
+        s[at.COSTED] = True
+        s[at.SCRATCH_SIZE], s[at.TARGETS_IN], s[at.FACTORS_IN], s[at.DA_IN], s[at.TILE_IN] = (
+            scratch, 0, targets, targets + factors, targets + factors + da,
+        )  # fmt: skip
+        l2 = model.l2 if task in (at.TRAIN, at.DIFFERENTIATE) else 0.0
+        clip = model.clip_norm if trains and model.clip_norm is not None else 0.0
+        reals = np.array(
+            [l2, model.decay if trains else 0.0, clip, beta1, beta2, epsilon, model.label_smoothing,
+             np.finfo(model.dtype).tiny]
+        )  # fmt: skip
+        codes = [0] + [at.USERS_OWN if callable(f) else HIDDEN_ACTIVATIONS.index(f) for f in model.hidden] + [0]
+        drops = (*model.drops, 0.0)
+        integers = {
+            at.SIZES: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: rows, at.ACTS_AT: acts_at,
+            at.TURNED_AT: [*turned_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
+            at.THRESHOLDS: [int(drop * 2**32) for drop in drops], at.SLOTS_AT: slots_at,
+        }  # fmt: skip
+        self.arrays: list[Any] = [empty] * at.TABLE_SIZE
+        put = self.arrays.__setitem__
+        put(at.SETTINGS, self.settings)
+        for index, values in integers.items():
+            put(index, np.array(values, np.int64))
+        self.costs, self.sums, self.rates = np.zeros(1), np.zeros(1), np.zeros(1)
+        put(at.REALS, reals)
+        put(at.KEEPS, np.array([1.0 / (1.0 - drop) for drop in drops]))
+        put(at.RATES, self.rates)
+        put(at.COSTS, self.costs)
+        put(at.SUMS, self.sums)
+        put(at.POWERS, np.ones(2))
+        put(at.ACTS, acts)
+        put(at.TURNED, acts if width == 1 else aligned_zeros(end + slack, model.dtype))
+        put(at.DELTAS, aligned_zeros(deltas_size + slack, model.dtype) if with_gradient else acts)
+        put(at.TERMS, aligned_zeros(chunk + slack, model.dtype))
+        put(at.SQUARES, np.zeros(slots))
+        put(at.NORMS, np.zeros(slots))
+        if with_gradient and not s[at.FUSED]:
+            put(at.GRADS, aligned_zeros(start + slack, model.dtype))
+        if s[at.FUSED] and batch > chunk:
+            put(at.GRADS, aligned_zeros(start + slack, model.dtype))
+        put(at.SCRATCH, aligned_zeros(scratch * threads, model.dtype))
+        put(at.STEP_REALS, np.zeros(at.STEP_REALS_STRIDE * (threads + 1)))
+        put(at.OFFSETS, np.zeros(at.OFFSETS_STRIDE * threads, np.int64))
+        put(at.ORDER, np.zeros(1, np.uint32))
+        put(at.USER_ACTIVATIONS, engine.user_activations)
+        put(at.USER_LOSS, engine.user_loss)
+        self.team = new_team()
+        put(at.TEAM, self.team)
+        for index, leaf in engine.all_leaves.items():
+            if task in TASKS_OF.get(index, (task,)):
+                put(index, leaf.address(model.dtype))
+        self.table = addresses(self.arrays)
+        self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
+        self.pace = Pace(engine.threads, self.step_ns)
+
+    def make_room(self, steps: int) -> None:
+        """Have room for the rates and results of so many steps."""
+        if self.rates.size < steps:
+            self.rates, self.costs, self.sums = np.zeros(steps), np.zeros(steps), np.zeros(steps)
+            for index, array in ((at.RATES, self.rates), (at.COSTS, self.costs), (at.SUMS, self.sums)):
+                self.point(index, array)
+
+    def point(self, index: int, array: np.ndarray) -> None:
+        """Let the table refer to another array; asking NumPy for an address takes 1 us."""
+        if self.arrays[index] is array:
+            return
+        self.arrays[index] = array
+        if numba.config.DISABLE_JIT:
+            self.table = (*self.table[:index], array.reshape(-1), *self.table[index + 1 :])
+        else:
+            self.table[index] = _address(array)
+
+    def read(self, x_index: int, array: np.ndarray, type_at: int, unit_at: int, example_at: int) -> None:
+        """Let the table refer to the caller's examples or targets."""
+        code = _TYPE_CODES.get(array.dtype)
+        if code is None:
+            array = array.astype(np.uint8 if array.dtype == bool else self.dtype)
+            code = _TYPE_CODES[array.dtype]
+        if numba.config.DISABLE_JIT:
+            array = np.ascontiguousarray(array)
+        s = self.settings
+        s[type_at] = code
+        if array.ndim == 2:
+            s[unit_at], s[example_at] = array.strides
+        else:
+            s[unit_at], s[example_at] = 0, array.strides[0]
+        s[at.X_PLAIN if type_at == at.X_TYPE else at.Y_PLAIN] = array.dtype == self.dtype
+        self.arrays[x_index] = array
+        if numba.config.DISABLE_JIT:
+            flat = array.reshape(-1).view(np.uint8)
+            self.table = (*self.table[:x_index], flat, *self.table[x_index + 1 :])
+        else:
+            self.table[x_index] = _address(array)
+
+    def data(self, X: np.ndarray, Y: np.ndarray | None, weights: np.ndarray | None) -> None:
+        """Let the table refer to the caller's data."""
+        self.settings[at.M] = X.shape[1]
+        self.read(at.X, X, at.X_TYPE, at.X_UNIT, at.X_EXAMPLE)
+        if Y is not None:
+            self.settings[at.LABELS] = Y.ndim == 1
+            self.read(at.Y, Y, at.Y_TYPE, at.Y_UNIT, at.Y_EXAMPLE)
+        self.settings[at.WEIGHTED] = weights is not None
+        if weights is not None:
+            self.point(at.WEIGHTS, np.ascontiguousarray(weights, np.float64))
+
+    def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
+        """Lay a course model's masks out as the activations: panels, units, examples; 0 or 1 / keep_prob."""
+        sizes, rows, acts_at = (self.arrays[index] for index in (at.SIZES, at.ROWS, at.ACTS_AT))
+        width, thresholds = int(self.settings[at.WIDTH]), self.arrays[at.THRESHOLDS]
+        laid_out = np.zeros_like(self.arrays[at.ACTS])
+        for layer, mask in enumerate(masks, start=1):
+            n, m = mask.shape
+            panels = -(-m // width)
+            padded = np.zeros((n, panels * width))
+            padded[:, :m] = mask / keep_prob
+            start, thresholds[layer] = acts_at[layer], 1
+            here = laid_out[start : start + panels * rows[layer] * width].reshape(panels, rows[layer], width)
+            here[:, : sizes[layer]] = padded.reshape(n, panels, width).swapaxes(0, 1)
+            self.arrays[at.KEEPS][layer] = 1.0 / keep_prob
+        self.settings[at.MASKED] = True
+        self.point(at.MASKS, laid_out)
+
+    def release(self) -> None:
+        """Let go of the caller's data."""
+        arrays = self.arrays
+        arrays[at.X] = arrays[at.Y] = arrays[at.WEIGHTS] = arrays[at.OUT] = arrays[at.OUT_DX] = arrays[at.SETTINGS]
+
+    def mean_cost(self) -> float:
+        """Cost of the only mini-batch; NaN if its weights are all zero."""
+        total, weight = float(self.costs[0]), float(self.sums[0])
+        return total / weight if weight else math.nan
+
+    def execute(self, entry: Any, n_threads: int) -> int:
+        """Run the body; the number of threads that it ran on."""
+        n, how = run_team(entry, self.table, self.team, n_threads)
+        if how == ABORTED:
+            # Nothing was touched, and one thread always comes together.
+            n, _ = run_team(entry, self.table, self.team, 1)
+        return n
+
+
+_TYPE_CODES = {np.dtype(dtype): code for code, dtype in enumerate(NUMBER_TYPES)}

@@ -1,0 +1,64 @@
+"""What lies where: the engine's tables, by which its leaves find their arrays and settings.
+
+A table of pointers stands for all arrays, because numba counts references to arrays around every call, and because
+leaves for float32 and float64 can then share one caller. Activations of a chunk of examples are stored in panels of
+WIDTH examples, one panel after the other: [panel][unit][example]. Activations that a product over examples needs are
+stored a second time, turned: [panel of units][example][unit].
+"""
+
+# The table of pointers.
+(
+    # int64 arrays: settings of the run (below), then an entry for every layer, the input being layer 0
+    SETTINGS, SIZES, WEIGHTS_AT, BIASES_AT, ROWS, ACTS_AT, TURNED_AT, DELTAS_AT, CODES, THRESHOLDS, SLOTS_AT,
+    # float64 arrays: reals of the run (below), a factor for every layer with dropout, rates of the coming steps, beta^t
+    REALS, KEEPS, RATES, POWERS,
+    # numbers: all parameters, their gradients, moments
+    THETA, GRADS, V, S, H,
+    # the caller's data, any type: examples, targets; float64 sample weights; uint32 order of an epoch
+    X, Y, WEIGHTS, ORDER,
+    # numbers: one chunk of examples; a course model's masks, laid out as ACTS; examples' losses; the caller's results
+    ACTS, TURNED, DELTAS, MASKS, TERMS, OUT, OUT_DX,
+    # float64: sums of squares, tile by tile (weights; gradients); results of every step
+    SQUARES, NORMS, COSTS, SUMS,
+    # a part for every thread: numbers; float64; int64
+    SCRATCH, STEP_REALS, OFFSETS,
+    # tables: of the user's own activations, layer by layer; of the user's loss
+    USER_ACTIVATIONS, USER_LOSS,
+    # int64: where threads meet
+    TEAM,
+    # leaves
+    READ, GATHER, PRODUCT, TRANSPOSE, ACTIVATE, SLOPE, DROPOUT, OUTPUT_ONLY, OUTPUT_LOSS, OUTPUT_DELTA, DELIVER,
+    GRADIENT_BY_PRODUCTS, GRADIENT_BY_DOTS, BIAS_GRADIENT, UPDATE, SUM_TERMS, PERMUTE,
+    EXAMPLES, WEIGHTS_PHASE, UPDATE_ARENA,
+    TABLE_SIZE,
+) = range(62)  # fmt: skip
+
+# SETTINGS
+(
+    TASK, DEPTH, M, BATCH, CHUNK, WIDTH, BLOCK, ITEM, LANES, N_PARAMETERS, OPTIMIZER, OUTPUT, LOSS, FUSED, N_SLOTS,
+    SHUFFLE, START, STEPS, STEP, EPOCH, KEY0, KEY1, MASKED, COSTED, STILL, DONE,
+    X_TYPE, X_UNIT, X_EXAMPLE, X_PLAIN, Y_TYPE, Y_UNIT, Y_EXAMPLE, Y_PLAIN, LABELS, WEIGHTED,
+    SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX,
+    N_SETTINGS,
+) = range(43)  # fmt: skip
+
+# REALS
+L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, N_REALS = range(9)
+
+# STEP_REALS: what of these changes with the step, one set a thread.
+(
+    RATE, FIRST_FACTOR, SECOND_FACTOR, L2_SHARE, DECAY, CLIP_FACTOR, LOSS_SUM, N_STEP_REALS,
+) = range(8)  # fmt: skip
+
+# TASK: what one run of the body does. Those up to EVALUATE have targets; REMEMBER is a forward pass whose workspace
+# is kept, and RETURN its backward pass.
+TRAIN, DIFFERENTIATE, EVALUATE, PREDICT, REMEMBER, RETURN = range(6)
+
+# Doubles from one thread's STEP_REALS to the next thread's: two cache lines.
+STEP_REALS_STRIDE = 16
+
+# Examples in the widest panel: a thread's share of OFFSETS.
+OFFSETS_STRIDE = 64
+
+# CODES and LOSS: a function of the user's own.
+USERS_OWN = -1
