@@ -1,8 +1,20 @@
-"""Train fully connected neural networks on a CPU, with the API of a well-known course.
+"""Train fully connected neural networks on a CPU.
 
-`initialization`, `regularization`, `gradient_checking` and `optimization` stand for the course's four notebooks,
-compiled; `reference` holds the same four in plain NumPy. They are loaded when first used: importing `fastnn`
-alone compiles nothing and loads neither numba nor NumPy.
+`Network` and `Trainer`, or `train`, with an optimiser and a schedule, are the engine, for any network.
+`initialization`, `regularization`, `gradient_checking` and `optimization` stand for a well-known course's four
+notebooks, compiled. `reference` holds all of it in plain NumPy. Everything is loaded when first used: importing
+`fastnn` alone compiles nothing and loads neither numba nor NumPy.
+
+Examples
+--------
+>>> import numpy as np
+>>> import fastnn
+>>> X = np.random.RandomState(0).randn(2, 300)  # examples are columns
+>>> Y = X[0] * X[1] > 0
+>>> net = fastnn.Network([2, 16, 16, 1], hidden_activation="tanh", output="sigmoid", seed=0)
+>>> history = fastnn.train(net, X, Y, epochs=200, batch_size=64, optimizer=fastnn.Adam(0.01), seed=0)
+>>> bool(((net.predict(X)[0] > 0.5) == Y).mean() > 0.97)
+True
 """
 
 import importlib
@@ -10,10 +22,54 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
+    from fastnn._gradient_check import gradient_check
+    from fastnn._history import History
+    from fastnn.network import Network
+    from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+    from fastnn.runtime import show_config, warmup
+    from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
+    from fastnn.training import Trainer, train
 
     __version__: str
 
-__all__ = ["__version__", "gradient_checking", "initialization", "optimization", "reference", "regularization"]
+_MODULES = ("gradient_checking", "initialization", "optimization", "reference", "regularization")
+_HOMES = {
+    "_gradient_check": ("gradient_check",),
+    "_history": ("History",),
+    "network": ("Network",),
+    "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
+    "runtime": ("show_config", "warmup"),
+    "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "StepDecay"),
+    "training": ("Trainer", "train"),
+}
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "AMSGrad",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "History",
+    "InverseScaling",
+    "Momentum",
+    "Network",
+    "OneCycle",
+    "RMSProp",
+    "StepDecay",
+    "Trainer",
+    "__version__",
+    "gradient_check",
+    "gradient_checking",
+    "initialization",
+    "optimization",
+    "reference",
+    "regularization",
+    "show_config",
+    "train",
+    "warmup",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,8 +80,13 @@ def __getattr__(name: str) -> Any:
             return metadata.version("fastnn-cpu")
         except metadata.PackageNotFoundError:  # run from its source folder
             return "0+unknown"
-    if name in __all__:
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    for module, names in _HOMES.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

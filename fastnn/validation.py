@@ -1,8 +1,9 @@
 """Checks of arguments, shared by the NumPy reference and the compiled functions.
 
 Both sides call the same functions, so a bad argument gets the same sentence on both. Good input
-leaves after a few attribute reads: nothing here looks at elements except `require_finite`, and what
-was wrong is worked out in helpers that only bad input reaches.
+leaves after a few attribute reads: nothing here looks at elements except `require_finite`, `targets` at
+integer labels, `target_values` and `example_weights`, and what was wrong is worked out in helpers that only
+bad input reaches.
 """
 
 import math
@@ -14,11 +15,17 @@ import numpy as np
 
 __all__ = [
     "backward_arguments",
+    "columns",
     "count",
+    "decay_factor",
     "decay_rule",
     "difference_step",
+    "example_weights",
     "examples",
     "finite_number",
+    "flag",
+    "float_dtype",
+    "functions",
     "gradient_arrays",
     "gradients",
     "keep_probability",
@@ -28,16 +35,25 @@ __all__ = [
     "layer_keys",
     "layer_sizes",
     "layers_for_data",
+    "learning_rate",
+    "legacy_seed",
     "moments",
     "network",
+    "not_negative",
     "one_of",
     "one_regularizer",
     "outputs_and_labels",
+    "pair_function",
     "parameter_arrays",
+    "positive_number",
     "propagation_cache",
     "real_array",
     "real_number",
     "require_finite",
+    "seed64",
+    "target_values",
+    "targets",
+    "thread_count",
     "training_data",
 ]
 
@@ -46,6 +62,9 @@ _ndarray = np.ndarray
 _REAL_KINDS = "fiub"
 # Every real type that both NumPy and compiled code compute with: not float16, not long double.
 _NATIVE_CHARACTERS = "dfiIlLqQbBhH?"
+
+# The reciprocal of a smaller sum of weights is infinite.
+SMALLEST_TOTAL = 1e-300
 
 
 def real_array(name: str, value: Any) -> np.ndarray:
@@ -78,6 +97,63 @@ def labels(name: str, value: Any, m: int) -> np.ndarray:
     return array
 
 
+def columns(name: str, value: Any, rows: int) -> np.ndarray:
+    """Return ``value`` as an aligned real matrix with ``rows`` rows, uncopied if it is one; bool is read as uint8."""
+    array = examples(name, value)
+    if array.shape[0] != rows:
+        raise ValueError(f"{name} must have shape ({rows}, m) with examples in columns, got shape {array.shape}")
+    return _plain(array)
+
+
+def targets(name: str, value: Any, n_y: int, m: int, softmax: bool) -> np.ndarray:
+    """Return the targets of m examples: shape (n_y, m), or (m,) for the integer labels of a softmax."""
+    array = _plain(real_array(name, value))
+    shape = array.shape
+    if shape == (n_y, m):
+        return array
+    if shape != (m,) or not (softmax or n_y == 1):
+        labels = " or, for integer labels, (m,)" if softmax else ""
+        raise ValueError(f"{name} must have shape ({n_y}, m){labels} with m = {m}, got shape {shape}")
+    if not softmax:
+        return array.reshape(1, m)
+    if array.dtype.kind == "f":
+        raise TypeError(f"{name} of shape (m,) must hold integer labels, got dtype {array.dtype}")
+    # Labels are indices: unlike other values they are always looked at.
+    low, high = array.min(), array.max()
+    if low < 0 or high >= n_y:
+        raise ValueError(f"{name} must hold labels from 0 to {n_y - 1}, got {low if low < 0 else high}")
+    return array
+
+
+def target_values(name: str, Y: np.ndarray, loss: Any) -> None:
+    """Raise for targets of shape (n_y, m) for which a loss has no lower bound."""
+    if Y.ndim == 1 or loss not in ("binary_cross_entropy", "cross_entropy", "poisson"):
+        return
+    low, high = Y.min(), Y.max()
+    if low < 0:
+        raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
+    if loss == "binary_cross_entropy" and high > 1:
+        raise ValueError(f"{name} must be in [0, 1] with loss {loss!r}, got {high}")
+
+
+def example_weights(name: str, value: Any, m: int) -> np.ndarray | None:
+    """Return None, or one finite weight that is not negative for each of m examples, as contiguous float64."""
+    if value is None:
+        return None
+    array = real_array(name, value)
+    if array.shape != (m,):
+        raise ValueError(f"{name} must have shape ({m},), one weight for each example, got shape {array.shape}")
+    array = np.ascontiguousarray(array, np.float64)
+    if not (array.min() >= 0 and array.max() < math.inf):
+        bad = array[~((array >= 0) & (array < math.inf))][0]
+        raise ValueError(f"{name} must be finite and not negative, got {bad}")
+    with np.errstate(over="ignore"):
+        total = float(array.sum())
+    if total == math.inf or 0 < total < SMALLEST_TOTAL:
+        raise ValueError(f"{name} must have a sum between {SMALLEST_TOTAL:.0e} and 1.8e308, or of 0, got {total}")
+    return array
+
+
 def outputs_and_labels(name: str, activation: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return a network's output and its labels, of one shape."""
     activation = examples(name, activation)
@@ -104,6 +180,10 @@ def require_finite(name: str, array: np.ndarray) -> None:
     """Raise if an array holds NaN or infinity."""
     if array.dtype.kind != "f":
         return
+    with np.errstate(all="ignore"):
+        # One pass without memory of its own; a sum that overflows proves nothing.
+        if math.isfinite(array.sum()):
+            return
     finite = np.isfinite(array)
     if not finite.all():
         index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), array.shape))
@@ -267,6 +347,107 @@ def finite_number(name: str, value: Any) -> float:
     return number
 
 
+def positive_number(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float above 0."""
+    number = finite_number(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+    return number
+
+
+def not_negative(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float that is not negative."""
+    number = finite_number(name, value)
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, got {value}")
+    return number
+
+
+def decay_factor(name: str, value: Any) -> float:
+    """Return the weight of the past in a moving average, or dropout's share, as a float in [0, 1)."""
+    number = real_number(name, value)
+    if not 0.0 <= number < 1.0:
+        raise ValueError(f"{name} must be in [0, 1), got {value}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def seed64(value: Any) -> int:
+    """Return a seed of 64 bits."""
+    seed = count("seed", value, 0)
+    if seed >= 2**64:
+        raise ValueError(f"seed must be less than 2**64, got {seed}")
+    return seed
+
+
+def thread_count(value: Any) -> int | None:
+    """Return a number of threads: None for as many as pay, -1 for all, or a ceiling of at least 1."""
+    if value is None:
+        return None
+    number = count("n_threads", value, -1)
+    if number == 0:
+        raise ValueError("n_threads must be None, -1 or at least 1, got 0")
+    return number
+
+
+def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """Return a sequence of functions as a tuple."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a sequence of functions, got {value!r}")
+    found = tuple(value)
+    for i, function in enumerate(found):
+        if not callable(function):
+            raise TypeError(f"{name}[{i}] must be a function, got {function!r}")
+    return found
+
+
+def pair_function(name: str, function: Callable, pair: str, *arguments: np.floating) -> Callable:
+    """Return a function that gives two numbers; it is called once to see, because later an engine calls it."""
+    with np.errstate(all="ignore"):
+        result = function(*arguments)
+    try:
+        first, second = result
+        float(first), float(second)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must return two numbers, {pair}, got {result!r}") from None
+    return function
+
+
+def float_dtype(name: str, value: Any) -> np.dtype:
+    """Return float32 or float64 as a dtype."""
+    try:
+        dtype = None if value is None else np.dtype(value)
+    except TypeError:
+        dtype = None
+    # NumPy reads None as float64, also where it compares dtypes.
+    if dtype is None or dtype not in (np.dtype(np.float32), _FLOAT64):
+        raise ValueError(f"{name} must be float32 or float64, got {value!r}")
+    return dtype
+
+
+def legacy_seed(seed: Any) -> int | None:
+    """Return a seed of NumPy's legacy stream, or None for a fresh one."""
+    if seed is None:
+        return None
+    seed = count("seed", seed, 0)
+    if seed >= 2**32:
+        raise ValueError(f"seed must be less than 2**32, got {seed}")
+    return seed
+
+
+def learning_rate(value: Any) -> float | Callable[[int], float]:
+    """Return a learning rate: a float that is not negative, or a function of the step."""
+    if callable(value):
+        return value
+    return not_negative("learning_rate", value)
+
+
 def difference_step(epsilon: Any) -> float:
     """Return the step of a finite difference: finite and not zero."""
     number = finite_number("epsilon", epsilon)
@@ -340,6 +521,13 @@ def _converted(name: str, value: Any) -> np.ndarray:
     if dtype.char not in _NATIVE_CHARACTERS:
         return array.astype(np.float64)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Return an array whose elements sit at multiples of their size, with uint8 for bool."""
+    if array.dtype.char == "?":
+        return array.view(np.uint8)
+    return array if array.flags.aligned else array.copy()
 
 
 def _layer_count(parameters: Any) -> int:

@@ -1,18 +1,38 @@
-"""The course's four modules in plain NumPy: the specification that every compiled function is tested against.
+"""Everything that fastnn computes in plain NumPy: the specification that every compiled function is tested against.
 
-`initialization`, `regularization`, `gradient_checking` and `optimization` stand for the four
-notebooks, helpers included. They are loaded when first used.
+`initialization`, `regularization`, `gradient_checking` and `optimization` stand for the course's four notebooks,
+helpers included; `Network`, `Trainer` and `train` are the engine. They are loaded when first used.
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["gradient_checking", "initialization", "optimization", "regularization"]
+if TYPE_CHECKING:
+    from fastnn.reference import gradient_checking, initialization, optimization, regularization
+    from fastnn.reference.network import Network
+    from fastnn.reference.training import Trainer, train
+
+_MODULES = ("gradient_checking", "initialization", "optimization", "regularization")
+_HOMES = {"Network": "network", "Trainer": "training", "train": "training"}
+
+__all__ = [
+    "Network",
+    "Trainer",
+    "gradient_checking",
+    "initialization",
+    "optimization",
+    "regularization",
+    "train",
+]
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,192 @@
+"""What an engine is given: the settings of a training, and the state that its steps change."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, Optimizer, RMSProp
+
+__all__ = ["Model", "State", "aligned_zeros"]
+
+CACHE_LINE = 64
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network's shape, its loss, and how it is trained; all of it checked by the caller.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        n_0, ..., n_L: sizes of the layers, the input's first.
+    hidden : tuple of str or callable
+        Activations of the L-1 hidden layers, by the names of `fastnn.losses.HIDDEN_ACTIVATIONS`; a function of a
+        scalar z returns f(z) and f'(z).
+    output : str
+        ``"linear"``, ``"sigmoid"`` or ``"softmax"``.
+    loss : str or callable
+        One of the output's losses, `fastnn.losses.LOSSES`; a function of scalars a, y returns the loss and its
+        derivative by a.
+    dtype : numpy.dtype
+        float32 or float64: type of parameters, moments and arithmetic.
+    optimizer : Optimizer
+        Rule of the updates. Its learning rate is not read: every step is given its rate.
+    l2 : float
+        The cost contains l2 / (2 S) times the sum of the squared weights, S being the batch's sum of sample weights.
+    weight_decay : float
+        Decoupled decay for any optimiser but `AdamW`, which has its own.
+    dropout : tuple of float
+        Shares of units dropped: in the input, then in the hidden layers; L numbers in [0, 1), or none at all.
+    clip_norm : float or None
+        Largest 2-norm of a step's gradient.
+    label_smoothing : float
+        Share of a target that is spread over all classes; cross-entropies only.
+    seed : int
+        64 bits, for masks and permutations.
+
+    Examples
+    --------
+    >>> from fastnn.optimizers import SGD
+    >>> model = Model((2, 3, 1), ("tanh",), "sigmoid", "binary_cross_entropy", np.dtype("f8"), SGD(0.1))
+    >>> model.n_parameters, model.decay, model.drops
+    (13, 0.0, (0.0, 0.0))
+    """
+
+    sizes: tuple[int, ...]
+    hidden: tuple[str | Callable, ...]
+    output: str
+    loss: str | Callable
+    dtype: np.dtype
+    optimizer: Optimizer
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    dropout: tuple[float, ...] = ()
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    seed: int = 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases: the size of the arena."""
+        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False))
+
+    @property
+    def decay(self) -> float:
+        """The decoupled weight decay, whoever holds it."""
+        return self.optimizer.weight_decay if isinstance(self.optimizer, AdamW) else self.weight_decay
+
+    @property
+    def drops(self) -> tuple[float, ...]:
+        """Share of units dropped after each layer, the input first: L numbers."""
+        return self.dropout or (0.0,) * (len(self.sizes) - 1)
+
+    def split(self, flat: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Cut a flat array of the arena's order into layers.
+
+        Parameters
+        ----------
+        flat : numpy.ndarray, shape (n_parameters,)
+            Parameters, gradients or moments: W1 (row by row), b1, ..., WL, bL.
+
+        Returns
+        -------
+        list of (W, b)
+            Views of `flat`, W of shape (n_l, n_{l-1}) and b of shape (n_l, 1).
+
+        Examples
+        --------
+        >>> from fastnn.optimizers import SGD
+        >>> model = Model((2, 1), (), "linear", "squared_error", np.dtype("f8"), SGD(0.1))
+        >>> model.split(np.array([1.0, 2.0, 3.0]))
+        [(array([[1., 2.]]), array([[3.]]))]
+        """
+        layers, start = [], 0
+        for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False):
+            middle, end = start + n_out * n_in, start + n_out * (n_in + 1)
+            layers.append((flat[start:middle].reshape(n_out, n_in), flat[middle:end].reshape(n_out, 1)))
+            start = end
+        return layers
+
+
+# Which moments an optimiser keeps: v (of the gradient, or the velocity), s (of its square), h (the largest s).
+_MOMENTS = {Momentum: "v", RMSProp: "s", Adam: "vs", AdamW: "vs", AMSGrad: "vsh"}
+
+
+@dataclass(eq=False)
+class State:
+    """What training changes besides the parameters.
+
+    Parameters
+    ----------
+    v, s, h : numpy.ndarray, shape (n_parameters,) or (0,)
+        Moments in the order and dtype of the arena, 64-byte aligned; without elements where the optimiser has none.
+    powers : numpy.ndarray, shape (2,), float64
+        beta1^t and beta2^t after t updates; 0 once below 1e-300. Only Adam and its variants read and move them.
+    step : int
+        Steps done, skipped ones included.
+    epoch : int
+        Epochs done.
+
+    Examples
+    --------
+    >>> from fastnn.optimizers import Adam
+    >>> model = Model((2, 1), (), "linear", "squared_error", np.dtype("f4"), Adam())
+    >>> state = State.zeros(model)
+    >>> state.v.size, state.h.size, state.powers, state.step
+    (3, 0, array([1., 1.]), 0)
+    """
+
+    v: np.ndarray
+    s: np.ndarray
+    h: np.ndarray
+    powers: np.ndarray
+    step: int = 0
+    epoch: int = 0
+
+    @classmethod
+    def zeros(cls, model: Model) -> "State":
+        """Return the state that training starts from.
+
+        Parameters
+        ----------
+        model : Model
+            Its optimiser decides which moments there are.
+
+        Returns
+        -------
+        State
+            Moments zero, powers one, counters zero.
+        """
+        optimizer = model.optimizer
+        kept = ("v" if optimizer.momentum else "") if isinstance(optimizer, SGD) else _MOMENTS.get(type(optimizer), "")
+        moments = (aligned_zeros(model.n_parameters if name in kept else 0, model.dtype) for name in "vsh")
+        return cls(*moments, powers=np.ones(2))
+
+
+def aligned_zeros(size: int, dtype: DTypeLike) -> np.ndarray:
+    """Make an array that vectors may be read from at every element.
+
+    Parameters
+    ----------
+    size : int
+        Number of elements.
+    dtype : dtype
+        Their type.
+
+    Returns
+    -------
+    numpy.ndarray, shape (size,)
+        Zeros that begin at a cache line (64 bytes) and have one to spare behind them.
+
+    Examples
+    --------
+    >>> x = aligned_zeros(3, np.float32)
+    >>> x.ctypes.data % 64, x
+    (0, array([0., 0., 0.], dtype=float32))
+    """
+    n_bytes = size * np.dtype(dtype).itemsize
+    buffer = np.zeros(n_bytes + 2 * CACHE_LINE, np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    return buffer[start : start + n_bytes].view(dtype)

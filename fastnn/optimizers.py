@@ -1,0 +1,334 @@
+"""Optimisers: frozen settings, one class for each update rule.
+
+Moments and powers live in the trainer, so one optimiser may serve many trainers. In the equations g is the gradient of
+the mini-batch's cost (with L2, after clipping), theta the parameters, rate the step's learning rate; squares, roots and
+quotients are taken element by element.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastnn import validation
+
+__all__ = ["LBFGS", "SGD", "AMSGrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSProp"]
+
+LearningRate = float | Callable[[int], float]
+
+
+class Optimizer:
+    """What all optimisers are: settings that a `fastnn.Trainer` applies."""
+
+    __slots__ = ()
+
+    def _checked(self, **values: object) -> None:
+        """Store checked values: the classes are frozen."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent, plain or with momentum in its classical or Nesterov's form.
+
+    Without momentum theta <- theta - rate g. With momentum v <- momentum v - rate g and theta <- theta + v, or with
+    `nesterov` theta <- theta + momentum v - rate g.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    momentum : float
+        In [0, 1).
+    nesterov : bool
+        Whether the gradient counts as if taken after the momentum's move; needs momentum.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    The velocity holds moves, not gradients: a change of the rate does not rescale the moves that it already holds (as
+    in scikit-learn; PyTorch keeps gradients). With a constant rate the two are the same. `Momentum` is the course's
+    averaged form.
+
+    Examples
+    --------
+    >>> from fastnn import SGD
+    >>> SGD(0.1, momentum=0.9, nesterov=True)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
+    """
+
+    learning_rate: LearningRate
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        momentum = validation.decay_factor("momentum", self.momentum)
+        nesterov = validation.flag("nesterov", self.nesterov)
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov needs momentum: momentum must be in (0, 1), got 0")
+        rate = validation.learning_rate(self.learning_rate)
+        self._checked(learning_rate=rate, momentum=momentum, nesterov=nesterov)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Gradient descent along the average of past gradients: the course's momentum.
+
+    v <- beta v + (1 - beta) g and theta <- theta - rate v.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    beta : float
+        Weight of the past, in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    v starts at 0 and is not corrected for it, as in the course. Because of the factor 1 - beta a rate here moves as far
+    as (1 - beta) times that rate in `SGD` with ``momentum=beta``.
+
+    Examples
+    --------
+    >>> from fastnn import Momentum
+    >>> Momentum(0.01)
+    Momentum(learning_rate=0.01, beta=0.9)
+    """
+
+    learning_rate: LearningRate
+    beta: float = 0.9
+
+    def __post_init__(self) -> None:
+        rate = validation.learning_rate(self.learning_rate)
+        self._checked(learning_rate=rate, beta=validation.decay_factor("beta", self.beta))
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """Gradient descent scaled by the root of the mean square of past gradients.
+
+    s <- rho s + (1 - rho) g^2 and theta <- theta - rate g / (sqrt(s) + epsilon).
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    rho : float
+        Weight of the past, in [0, 1).
+    epsilon : float
+        Added to the root; positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    Not centred, without momentum, and s is not corrected for its start at 0. PyTorch's defaults differ: it uses 0.99
+    and 0.01.
+
+    Examples
+    --------
+    >>> from fastnn import RMSProp
+    >>> RMSProp()
+    RMSProp(learning_rate=0.001, rho=0.9, epsilon=1e-08)
+    """
+
+    learning_rate: LearningRate = 0.001
+    rho: float = 0.9
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        self._checked(
+            learning_rate=validation.learning_rate(self.learning_rate),
+            rho=validation.decay_factor("rho", self.rho),
+            epsilon=validation.positive_number("epsilon", self.epsilon),
+        )
+
+
+class _Moments(Optimizer):
+    """The checks that Adam and its variants share."""
+
+    __slots__ = ()
+
+    def _check_moments(self) -> None:
+        self._checked(
+            learning_rate=validation.learning_rate(self.learning_rate),
+            beta1=validation.decay_factor("beta1", self.beta1),
+            beta2=validation.decay_factor("beta2", self.beta2),
+            epsilon=validation.positive_number("epsilon", self.epsilon),
+        )
+
+
+@dataclass(frozen=True)
+class Adam(_Moments):
+    """Gradient descent along averaged gradients, scaled by the root of their averaged squares.
+
+    v <- beta1 v + (1 - beta1) g, s <- beta2 s + (1 - beta2) g^2 and
+    theta <- theta - rate (v / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + epsilon), with t = 1 at the first update.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    beta1, beta2 : float
+        Weights of the past, in [0, 1).
+    epsilon : float
+        Added to the root after its correction; positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    Algorithm 1 of Kingma and Ba (2015), as in PyTorch and the course's update. scikit-learn and TensorFlow add epsilon
+    to the uncorrected root instead.
+
+    Examples
+    --------
+    >>> from fastnn import Adam
+    >>> Adam(1e-3)
+    Adam(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        self._check_moments()
+
+
+@dataclass(frozen=True)
+class AMSGrad(_Moments):
+    """Adam whose scale never grows back: it keeps the largest s seen.
+
+    v and s as in `Adam`; h <- max(h, s) and
+    theta <- theta - rate (v / (1 - beta1^t)) / (sqrt(h / (1 - beta2^t)) + epsilon).
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    beta1, beta2 : float
+        Weights of the past, in [0, 1).
+    epsilon : float
+        Added to the root after its correction; positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    Reddi, Kale and Kumar (2018), with Adam's corrections for the start at 0, as in PyTorch's ``Adam(amsgrad=True)``.
+
+    Examples
+    --------
+    >>> from fastnn import AMSGrad
+    >>> AMSGrad(1e-3)
+    AMSGrad(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        self._check_moments()
+
+
+@dataclass(frozen=True)
+class AdamW(_Moments):
+    """Adam with decoupled weight decay: after the update, W <- W - rate weight_decay W_old.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The rate, or a schedule: a function of the optimiser's step, counted from 0.
+    beta1, beta2 : float
+        Weights of the past, in [0, 1).
+    epsilon : float
+        Added to the root after its correction; positive.
+    weight_decay : float
+        The decay, not negative. Biases do not decay.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    Loshchilov and Hutter (2019), with the decay scaled by the learning rate, as in PyTorch, which however lets biases
+    decay too. ``Trainer(weight_decay=...)`` gives the same decay to any other optimiser; it cannot be used with this
+    one.
+
+    Examples
+    --------
+    >>> from fastnn import AdamW
+    >>> AdamW(1e-3)
+    AdamW(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.01)
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._check_moments()
+        self._checked(weight_decay=validation.not_negative("weight_decay", self.weight_decay))
+
+
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """SciPy's L-BFGS on all examples at once; an epoch is an iteration, with its line search.
+
+    Parameters
+    ----------
+    history_size : int
+        Pairs of moves and gradient changes that stand for the Hessian; at least 1.
+    tolerance : float
+        Training stops when no component of the gradient is larger; not negative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    There is no learning rate: the line search finds one. It also stops when the cost no longer falls beyond rounding.
+    The history is not kept between two calls of ``fit``: the second starts along the gradient again.
+
+    Examples
+    --------
+    >>> from fastnn import LBFGS
+    >>> LBFGS()
+    LBFGS(history_size=10, tolerance=1e-05)
+    """
+
+    history_size: int = 10
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        self._checked(
+            history_size=validation.count("history_size", self.history_size, 1),
+            tolerance=validation.not_negative("tolerance", self.tolerance),
+        )
