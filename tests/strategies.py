@@ -8,12 +8,14 @@ import numpy as np
 from conftest import JIT
 from hypothesis import strategies as st
 
-from fastnn._training import CourseTraining, layer_table
+from fastnn._training import PLAIN, CourseTraining
+from fastnn.gradient_checking import _layer_table
+from fastnn.kernels import layout as at
+from fastnn.kernels import teamwork, updates
 from fastnn.kernels.elementwise import RELU, SIGMOID
 from fastnn.kernels.gradient_check import BLOCK
 from fastnn.kernels.losses import SQUARES_PER_SUM
-from fastnn.kernels.optimizers import ADAM, GRADIENT_DESCENT, MOMENTUM
-from fastnn.kernels.simd import pointer_table
+from fastnn.kernels.matmul import products
 from fastnn.reference import dropout, layers
 
 LAYOUTS = ("C", "F", "strided", "reversed", "mixed")
@@ -229,29 +231,42 @@ class Arguments:
         self.results.append(self.memory.empty(size, dtype or self.dtype, 5).reshape(shape))
         return self.results[-1]
 
-    def training(self, optimizer, full_batch):
-        """Return what `train_serial` and `train_parallel` take; the results are parameters, moments and powers."""
+    def training(self, rule, full_batch):
+        """Return the engine's entry and table for three epochs of a course `model`; the results are what they leave."""
         sizes, m = [self.n_in, self.n_out, 3, 2], self.m
         parameters = {}
         for layer in range(1, len(sizes)):
             parameters[f"W{layer}"] = self.rng.standard_normal((sizes[layer], sizes[layer - 1])) / 2
             parameters[f"b{layer}"] = self.rng.standard_normal((sizes[layer], 1)) / 2
-        X, Y = self.rng.standard_normal((self.n_in, m)), self.rng.integers(0, 2, (2, m))
+        X, Y = self.normal(self.n_in, m), self.copy(self.rng.integers(0, 2, (2, m)).astype(np.float64))
         if full_batch:
             masks = tuple(self.rng.random((n_l, m)) < 0.8 for n_l in sizes[1:-1])
-            training = CourseTraining(
-                parameters, X, Y, optimizer, masks=masks, keep_prob=0.8, scaled_delta=False, skip_nan=True
-            )
+            training = CourseTraining(parameters, X, Y, rule, masks=masks, keep_prob=0.8, skip_nan=True)
         else:
-            training = CourseTraining(
-                parameters, X, Y, optimizer, batch=max(1, m // 3), beta=0.9, beta1=0.9, beta2=0.999, epsilon=1e-8,
-                first_seed=11, lambd=0.1,
-            )  # fmt: skip
-        self.arrays = [self.copy(array) for array in training._arrays]
-        self.results = self.arrays[4:9]
-        table = pointer_table(self.arrays)
-        rates = self.copy(np.linspace(0.1, 0.2, 3))
-        return table, training._settings, rates, 0, True
+            training = CourseTraining(parameters, X, Y, rule, batch=max(1, m // 3), first_seed=11, lambd=0.1)
+        run, engine = training._session.run, training._session._engine
+        steps = 3 * -(-m // training._session.batch)
+        for index, array in ((at.RATES, np.linspace(0.1, 0.2, steps)), (at.COSTS, np.zeros(steps)),
+                             (at.SUMS, np.zeros(steps)), (at.TEAM, teamwork.new_team())):  # fmt: skip
+            run.point(index, array)
+        placed = {id(X): X, id(Y): Y}
+        self.kept_alive = list(run.arrays)  # or another array might take the identity of one that is gone
+        for index, array in enumerate(self.kept_alive):
+            if isinstance(array, np.ndarray) and array.size:
+                if id(array) not in placed:
+                    placed[id(array)] = self._with_a_line_to_spare(array)
+                if index not in (at.X, at.Y):
+                    run.point(index, placed[id(array)])
+        run.arrays[at.SETTINGS][[at.STEPS, at.COSTED]] = steps, 1
+        self.results = [run.arrays[i] for i in (at.THETA, at.V, at.S, at.POWERS, at.COSTS, at.SUMS)]
+        self.team, self.run = run.arrays[at.TEAM], run
+        return engine.entry, run.table
+
+    def _with_a_line_to_spare(self, array):
+        # As `aligned_zeros` has it.
+        placed = self.memory.empty(array.size + 64 // array.itemsize, array.dtype, 0)[: array.size].reshape(array.shape)
+        placed[...] = array
+        return placed
 
 
 def _adam_settings(a):
@@ -282,34 +297,34 @@ def _gradient_descent(a):
 def _hidden(a, masked):
     D = a.copy(a.rng.random((a.n_in, a.m)) < 0.7) if masked else np.zeros((0, 0), np.bool_)
     return (
-        a.normal(a.n_out, a.n_in), a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), D, 0.7,
+        products(a.dtype), a.normal(a.n_out, a.n_in), a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), D, 0.7,
         a.result(a.n_in, a.m), a.result(a.n_in, a.m),
     )  # fmt: skip
 
 
 def _weights(a, decayed):
     return (
-        a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), a.normal(a.n_out, a.n_in), 0.5, decayed, 0.1,
+        products(a.dtype), a.normal(a.n_out, a.m), a.normal(a.n_in, a.m), a.normal(a.n_out, a.n_in), 0.5, decayed, 0.1,
         a.result(a.n_out, a.n_in), a.result(a.n_out, 1),
     )  # fmt: skip
 
 
 def _layer(a, activation):
     return (
-        a.normal(a.n_out, a.n_in), a.normal(a.n_in, a.m), a.normal(a.n_out, 1),
+        products(a.dtype), a.normal(a.n_out, a.n_in), a.normal(a.n_in, a.m), a.normal(a.n_out, 1),
         a.result(a.n_out, a.m), a.result(a.n_out, a.m), activation,
     )  # fmt: skip
 
 
 def _differences(a):
     sizes = [a.n_in, a.n_out, 2]
-    *table, n_parameters = layer_table(sizes)
+    *table, n_parameters = _layer_table(sizes)
     rows = 8  # at least as many as threads in any test
     theta = np.repeat(a.rng.standard_normal((1, n_parameters)), rows, axis=0)
     Y = a.copy(a.rng.integers(0, 2, (2, a.m)).astype(np.float64))
     first, count = min(3, n_parameters - 1), min(9, n_parameters - min(3, n_parameters - 1))
     return (
-        *(a.copy(part) for part in table), a.normal(a.n_in, a.m), Y, 1e-3, first, a.result(2, count),
+        products(a.dtype), *(a.copy(part) for part in table), a.normal(a.n_in, a.m), Y, 1e-3, first, a.result(2, count),
         a.copy(theta), a.copy(np.zeros((rows, sum(sizes) * BLOCK))), a.copy(np.zeros((rows, 2 * a.m))),
     )  # fmt: skip
 
@@ -351,17 +366,11 @@ KERNELS = {
         "": lambda a: (a.normal(a.n_out, a.m), a.normal(a.n_out, a.m), 0.25, a.result(a.n_out, a.m)),
     },
     "square_sum": {"": _squares},
-    "train_parallel": {
-        "gd": lambda a: a.training(GRADIENT_DESCENT, True),
-        "momentum": lambda a: a.training(MOMENTUM, False),
-        "adam": lambda a: a.training(ADAM, False),
-    },
     "weight_gradient": {"plain": lambda a: _weights(a, False), "decayed": lambda a: _weights(a, True)},
 }  # fmt: skip
-KERNELS["train_serial"] = KERNELS["train_parallel"]
 
 # Kernels that know one dtype.
-DOUBLE_ONLY = ("cost_differences", "train_parallel", "train_serial")
+DOUBLE_ONLY = ("cost_differences",)
 
 VARIANTS = [
     (name, variant, dtype)
@@ -369,3 +378,10 @@ VARIANTS = [
     for variant in variants
     for dtype in (("float64",) if name in DOUBLE_ONLY else ("float64", "float32"))
 ]
+
+# Runs of the engine's body, for `shells.serial` and `shells.parallel`.
+TRAININGS = {
+    "gd": lambda a: a.training(PLAIN, True),
+    "momentum": lambda a: a.training((updates.AVERAGED, 0.9, 0.0, 0.0), False),
+    "adam": lambda a: a.training((updates.ADAM, 0.9, 0.999, 1e-8), False),
+}

@@ -1,4 +1,4 @@
-"""Products of tiles against NumPy: any shape, strides, and blocks of examples; sums in NumPy's order."""
+"""Products of row-major matrices against NumPy: any shape and strides; sums in NumPy's order."""
 
 import numpy as np
 import numpy.testing as npt
@@ -6,33 +6,47 @@ import pytest
 from conftest import JIT
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import Canaries
 
 from fastnn.kernels import losses, matmul
 from fastnn.kernels.policy import kernel
-from fastnn.kernels.simd import pointer
+from fastnn.kernels.simd import advance, pointer
+from fastnn.kernels.tiles import BIAS, ZERO
 
 TOLERANCES = {"float64": 1e-13, "float32": 2e-5}
 SENTINEL = -77.0
 
 
 @kernel
-def product(W, w, row, step, n_out, depth, bias, b, A, a, lda, Z, z, ldz, columns):
-    matmul.product_block(
-        pointer(W), w, row, step, n_out, depth, pointer(bias), b, pointer(A), a, lda, pointer(Z), z, ldz, columns
-    )
+def strip_product(table, W, w, row, step, n_out, depth, seed, bias, A, a, lda, Z, z, ldz, columns, scratch):
+    panels = matmul.strip_product(
+        pointer(table), advance(pointer(W), w), row, step, n_out, depth, seed, pointer(bias),
+        advance(pointer(A), a), lda, columns, pointer(scratch),
+    )  # fmt: skip
+    for i in range(n_out):
+        matmul.unpack_row(panels, i, n_out, columns, advance(pointer(Z), z + i * ldz))
 
 
 @kernel
-def gradient(D, d, ldd, d_block, rows, A, a, lda, a_block, columns, blocks, width, last, transposed, G, g, ldg):
-    matmul.gradient_block(
-        pointer(D), d, ldd, d_block, rows, pointer(A), a, lda, a_block, columns, blocks, width, last, transposed,
-        pointer(G), g, ldg,
+def strip_columns(rows, columns, like):
+    return matmul.strip_columns(rows, columns, pointer(like))
+
+
+@kernel
+def turned_scratch(rows, units, examples, like):
+    return matmul.turned_scratch(rows, units, examples, pointer(like))
+
+
+@kernel
+def gradient(table, D, rows, A, units, m, turned, G, scratch):
+    matmul.gradient(
+        pointer(table), pointer(D), rows, pointer(A), units, m, turned, pointer(G), pointer(scratch)
     )  # fmt: skip
 
 
 @kernel
-def sum_of_row(D, d, d_block, blocks, width, last):
-    return matmul.row_sum(pointer(D), d, d_block, blocks, width, last)
+def bias_gradient(D, scale, out):
+    matmul.bias_gradient(pointer(D), D.shape[0], D.shape[1], scale, pointer(out))
 
 
 @kernel
@@ -42,8 +56,9 @@ def pairwise(x):
 
 LARGEST = 70 if JIT else 9
 sizes = st.one_of(st.integers(1, 9), st.integers(1, LARGEST))
-# Beyond 64 columns are packed, and from 256 on in several panels.
+# The product takes long sums in parts.
 depths = st.one_of(sizes, st.sampled_from([64, 65, 255, 256, 257, 300, 600] if JIT else [5, 20]))
+examples = st.one_of(sizes, st.sampled_from([127, 129, 255, 256, 257, 511, 513, 1100] if JIT else [17]))
 dtypes = st.sampled_from(list(TOLERANCES))
 seeds = st.integers(0, 2**32 - 1)
 gaps = st.integers(0, 5)
@@ -69,55 +84,60 @@ def assert_block(flat, at, stride, ref, scale, tolerance):
     assert np.all(np.abs(flat[inside].reshape(ref.shape) - ref) <= tolerance * scale)
 
 
-@given(seeds, dtypes, sizes, depths, st.one_of(sizes, st.sampled_from([127, 129] if JIT else [17])), gaps,
-       st.booleans(), st.booleans())  # fmt: skip
-def test_product_block(seed, dtype, n_out, depth, columns, gap, transposed, biased):
+def multiply(W, row, step, n_out, depth, bias, A, lda, columns, Z, ldz, starts=(0, 0, 0)):
+    """Z = bias + W A, in strips, with scratch of just the size that is asked for."""
+    table, (w, a, z) = matmul.products(Z.dtype), starts
+    seed = ZERO if bias is None else BIAS
+    bias = np.zeros(n_out, Z.dtype) if bias is None else bias
+    strip = strip_columns(n_out + depth, columns, Z)
+    memory = Canaries()
+    scratch = memory.empty((n_out + depth) * strip, Z.dtype, np.nan)
+    for j in range(0, columns, strip):
+        n = min(strip, columns - j)
+        strip_product(
+            table, W, w, row, step, n_out, depth, seed, bias, A, a + j, lda, Z, z + j, ldz, n, scratch
+        )  # fmt: skip
+    memory.check()
+
+
+@given(seeds, dtypes, sizes, depths, examples, gaps, st.booleans(), st.booleans())
+def test_strip_products(seed, dtype, n_out, depth, columns, gap, transposed, biased):
     rng = np.random.default_rng(seed)
     W, A = rng.standard_normal((n_out, depth)).astype(dtype), rng.standard_normal((depth, columns)).astype(dtype)
-    bias = rng.standard_normal(n_out + gap).astype(dtype)
+    bias = rng.standard_normal(n_out).astype(dtype) if biased else None
     row, step = (1, n_out + gap) if transposed else (depth + gap, 1)
     lda, ldz = columns + gap, columns + 2 * gap
-    w, a, z, b = (int(at) for at in rng.integers(0, 6, 4))
-    b = min(b, gap) if biased else -1
+    w, a, z = (int(at) for at in rng.integers(0, 6, 3))
     Z = np.full(z + (n_out - 1) * ldz + columns + 3, SENTINEL, dtype)
     flat_W, flat_A = scattered(W, w, row, step, rng), scattered(A, a, lda, 1, rng)
-    product(flat_W, w, row, step, n_out, depth, bias, b, flat_A, a, lda, Z, z, ldz, columns)
+    multiply(flat_W, row, step, n_out, depth, bias, flat_A, lda, columns, Z, ldz, (w, a, z))
     W, A = W.astype(np.float64), A.astype(np.float64)
-    added = bias[b : b + n_out, None] if biased else np.zeros((n_out, 1))
+    added = bias[:, None] if biased else np.zeros((n_out, 1))
     assert_block(Z, z, ldz, W @ A + added, np.abs(W) @ np.abs(A) + np.abs(added), TOLERANCES[dtype])
 
 
-@given(seeds, dtypes, sizes, sizes, st.integers(1, 9 if JIT else 3), st.sampled_from([1, 5, 16, 64, 100, 256]),
-       gaps, st.booleans(), st.data())  # fmt: skip
-def test_gradient_block_and_row_sum(seed, dtype, rows, columns, blocks, width, gap, transposed, data):
-    if not JIT:
-        width = min(width, 16)
-    last = data.draw(st.integers(1, width), label="last")
-    rng = np.random.default_rng(seed)
-    ldd, lda, ldg = width + gap, width + 2 * gap, columns + gap
-    d_block, a_block = rows * ldd + gap, columns * lda + 3 * gap
-    d, a, g = (int(at) for at in rng.integers(0, 6, 3))
-    D = np.full(d + blocks * d_block + 1, np.nan, dtype)
-    A = np.full(a + blocks * a_block + 1, np.nan, dtype)
-    G = np.full(g + rows * ldg + 3, SENTINEL, dtype)
-    ref, scale, sums, sum_scale = (np.zeros(shape) for shape in [(rows, columns)] * 2 + [rows] * 2)
-    for block in range(blocks):
-        m = last if block == blocks - 1 else width
-        deltas, acts = rng.standard_normal((rows, m)).astype(dtype), rng.standard_normal((columns, m)).astype(dtype)
-        for i in range(rows):
-            D[d + block * d_block + i * ldd :][:m] = deltas[i]
-        for k in range(columns):
-            A[a + block * a_block + k * lda :][:m] = acts[k]
-        deltas, acts = deltas.astype(np.float64), acts.astype(np.float64)
-        ref += deltas @ acts.T
-        scale += np.abs(deltas) @ np.abs(acts.T)
-        sums += deltas.sum(1)
-        sum_scale += np.abs(deltas).sum(1)
-    gradient(D, d, ldd, d_block, rows, A, a, lda, a_block, columns, blocks, width, last, transposed, G, g, ldg)
-    assert_block(G, g, ldg, ref, scale, TOLERANCES[dtype])
-    for i in range(rows):
-        total = sum_of_row(D, d + i * ldd, d_block, blocks, width, last)
-        assert abs(total - sums[i]) <= TOLERANCES[dtype] * sum_scale[i]
+def gradient_of(D, A, turned):
+    """D A^T, with scratch of just the size that is asked for."""
+    rows, m = D.shape
+    G = np.full((rows, len(A)), SENTINEL, D.dtype)
+    memory = Canaries()
+    scratch = memory.empty(turned_scratch(rows, len(A), m, D) if turned else 0, D.dtype, np.nan)
+    gradient(matmul.products(D.dtype), D, rows, A, len(A), m, turned, G, scratch)
+    memory.check()
+    return G
+
+
+@given(seeds, dtypes, sizes, st.one_of(sizes, st.sampled_from([63, 64, 65, 129] if JIT else [17])), examples,
+       st.booleans())  # fmt: skip
+def test_gradients_of_weights_and_biases(seed, dtype, rows, units, m, turned):
+    rng, tolerance = np.random.default_rng(seed), TOLERANCES[dtype]
+    D, A = rng.standard_normal((rows, m)).astype(dtype), rng.standard_normal((units, m)).astype(dtype)
+    out, sums = gradient_of(D, A, turned), np.full(rows + 1, SENTINEL, dtype)
+    bias_gradient(D, 0.5, sums)
+    D, A = D.astype(np.float64), A.astype(np.float64)
+    assert np.all(np.abs(out - D @ A.T) <= tolerance * (np.abs(D) @ np.abs(A.T)))
+    assert np.all(np.abs(sums[:-1] - 0.5 * D.sum(1)) <= tolerance * np.abs(D).sum(1))
+    assert sums[-1] == SENTINEL
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
@@ -125,24 +145,21 @@ def test_a_part_of_the_columns_has_the_bits_of_the_whole(dtype):
     rng = np.random.default_rng(0)
     n_out, depth, m = (13, 70, 131) if JIT else (5, 6, 35)
     W, A = rng.standard_normal((n_out, depth)).astype(dtype), rng.standard_normal((depth, m)).astype(dtype)
-    bias, whole, parts = np.zeros(n_out, dtype), np.empty((n_out, m), dtype), np.empty((n_out, m), dtype)
-    product(W, 0, depth, 1, n_out, depth, bias, 0, A, 0, m, whole, 0, m, m)
+    bias, whole, parts = np.ones(n_out, dtype), np.empty((n_out, m), dtype), np.empty((n_out, m), dtype)
+    multiply(W, depth, 1, n_out, depth, bias, A, m, m, whole, m)
     for lo in range(0, m, 17):
-        product(W, 0, depth, 1, n_out, depth, bias, 0, A, lo, m, parts, lo, m, min(17, m - lo))
+        multiply(W, depth, 1, n_out, depth, bias, A, m, min(17, m - lo), parts, m, (0, lo, lo))
     npt.assert_array_equal(parts, whole)
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-def test_a_part_of_the_rows_has_the_bits_of_the_whole(transposed):
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_part_of_the_rows_has_the_bits_of_the_whole(turned):
     rng = np.random.default_rng(1)
-    rows, columns, m = (21, 19, 150) if JIT else (6, 5, 20)
-    D, A = rng.standard_normal((rows, m)), rng.standard_normal((columns, m))
-    whole, parts = np.empty((rows, columns)), np.empty((rows, columns))
-    gradient(D, 0, m, m, rows, A, 0, m, m, columns, 1, m, m, transposed, whole, 0, columns)
+    rows, units, m = (21, 19, 700) if JIT else (6, 5, 20)
+    D, A = rng.standard_normal((rows, m)), rng.standard_normal((units, m))
+    whole = gradient_of(D, A, turned)
     for lo in range(0, rows, 3):
-        n = min(3, rows - lo)
-        gradient(D, lo * m, m, m, n, A, 0, m, m, columns, 1, m, m, transposed, parts, lo * columns, columns)
-    npt.assert_array_equal(parts, whole)
+        npt.assert_array_equal(gradient_of(D[lo : lo + 3], A, turned), whole[lo : lo + 3])
 
 
 SUMS = [0, 1, 2, 7, 8, 9, 15, 16, 17, 127, 128, 129, 136, 137, 255, 256, 257, 300, 1000, 1023, 1025, 4097]

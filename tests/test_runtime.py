@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import numba
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import optimization, runtime
+from fastnn.kernels import teamwork
 
 PARALLEL_ENTRY = """
 import ctypes, sys, threading
@@ -93,6 +96,7 @@ def two_threads(monkeypatch):
     monkeypatch.setattr(runtime, "available_threads", lambda: 2)
     monkeypatch.setattr(runtime, "_serial_until", 0.0)
     monkeypatch.setattr(runtime, "_serial_only", False)
+    monkeypatch.setattr(runtime, "_failures", 0)
 
 
 LARGE = 1e9
@@ -143,6 +147,176 @@ def test_a_late_region_is_followed_by_serial_ones(two_threads, monkeypatch):
     assert runtime.launch(recorded([]), LARGE) == 1
     time.sleep(0.25)
     assert runtime.launch(recorded([]), LARGE) == 2
+
+
+# Teams, of which the shells are replaced.
+
+
+class Shells:
+    """In the place of `kernels.shells`: records on how many threads a body would run."""
+
+    def __init__(self):
+        self.calls = []
+        self.masks = []
+        self.team = np.zeros(teamwork.new_team().size, np.int64)
+        self.result = {teamwork.STATE: teamwork.GOING}
+        self.during = None
+
+    def serial(self, entry, table):
+        self.calls.append(1)
+
+    def parallel(self, entry, table, n):
+        self.calls.append(n)
+        self.masks.append(numba.get_num_threads())
+        assert not self.team.any(), "the team was not reset"
+        for field, value in self.result.items():
+            self.team[field] = value
+        if self.during is not None:
+            self.during()
+
+    def run(self, n_wanted=8):
+        return runtime.run_team(None, None, self.team, n_wanted)
+
+
+class Clock:
+    """In the place of `time`; moves when it is told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def perf_counter_ns(self):
+        return int(self.now * 1e9)
+
+
+@pytest.fixture
+def four_threads(two_threads, monkeypatch):
+    monkeypatch.setattr(runtime, "available_threads", lambda: 4)
+    monkeypatch.setattr(runtime.numba.config, "DISABLE_JIT", 0)
+    masks = [7]
+    fake = types.SimpleNamespace(
+        config=numba.config,
+        get_num_threads=lambda: masks[-1],
+        set_num_threads=masks.append,
+        threading_layer=lambda: "omp",
+    )
+    monkeypatch.setattr(runtime, "numba", fake)
+    monkeypatch.setattr(sys.modules[__name__], "numba", fake)
+    monkeypatch.setattr(runtime, "_spent_ns", 0)
+    monkeypatch.setattr(runtime, "_lost_ns", 0)
+    return fake
+
+
+@pytest.fixture
+def shells(four_threads, monkeypatch):
+    shells = Shells()
+    monkeypatch.setattr(runtime, "shells", shells)
+    return shells
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(runtime, "time", clock)
+    return clock
+
+
+def test_a_team_gets_what_it_wants_up_to_what_there_is(shells):
+    assert shells.run(3) == (3, runtime.ENDED)
+    assert shells.run(8) == (4, runtime.ENDED)
+    assert shells.run(1) == (1, runtime.ENDED)
+    assert shells.calls == [3, 4, 1]
+
+
+def test_the_mask_is_the_teams_and_then_the_callers_again(shells, four_threads):
+    shells.run(3)
+    assert shells.masks == [3]
+    assert four_threads.get_num_threads() == 7
+
+    def fail():
+        raise RuntimeError("inside")
+
+    shells.during = fail
+    with pytest.raises(RuntimeError, match="inside"):
+        shells.run(2)
+    assert four_threads.get_num_threads() == 7
+    assert runtime._held == {}
+
+
+def in_another_thread(function):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+@pytest.mark.parametrize(("layer", "second"), [("omp", 2), ("tbb", 2), ("workqueue", 1)])
+def test_cores_that_are_left_serve_a_second_team(shells, four_threads, layer, second):
+    four_threads.threading_layer = lambda: layer
+    others = Shells()
+
+    def run_others():
+        shells.parallel = others.parallel
+        return runtime.run_team(None, None, others.team, 4)
+
+    results = []
+    shells.during = lambda: results.append(in_another_thread(run_others))
+    assert shells.run(2) == (2, runtime.ENDED)
+    assert results == [(second, runtime.ENDED)]
+
+
+def test_a_serial_run_holds_a_core(shells, monkeypatch):
+    seen = []
+    parallel = Shells()
+
+    def serial(entry, table):
+        seen.append(in_another_thread(lambda: runtime.run_team(None, None, parallel.team, 4)))
+
+    monkeypatch.setattr(shells, "serial", serial)
+    monkeypatch.setattr(shells, "parallel", parallel.parallel)
+    shells.run(1)
+    assert seen == [(3, runtime.ENDED)]
+
+
+@pytest.mark.parametrize(
+    ("result", "how"),
+    [
+        ({teamwork.STATE: teamwork.ABORTED}, runtime.ABORTED),
+        ({teamwork.STATE: teamwork.GOING, teamwork.LEAVING: 1}, runtime.LEFT),
+    ],
+)
+def test_after_a_failure_runs_are_serial_for_longer_and_longer(shells, clock, result, how):
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        shells.result = result
+        assert shells.run(2) == (2, how)
+        clock.now += 0.99 * pause
+        assert shells.run(2) == (1, runtime.ENDED)
+        clock.now += 0.02 * pause
+    shells.result = {teamwork.STATE: teamwork.GOING}
+    shells.during = lambda: setattr(clock, "now", clock.now + 0.02)
+    assert shells.run(2) == (2, runtime.ENDED)
+    shells.result, shells.during = result, None
+    shells.run(2)
+    clock.now += 0.051
+    assert shells.run(2) == (2, how), "a run to the end does not bring back the short pause"
+
+
+@pytest.mark.parametrize(("lost", "calls"), [(0.9, [3, 3, 3, 1]), (0.5, [3, 3, 3, 3])])
+def test_short_runs_are_judged_together(shells, clock, lost, calls):
+    # Four milliseconds each: none lasts until its team would break up.
+    shells.result = {teamwork.STATE: teamwork.GOING, teamwork.LOST: int(lost * 2 * 4e6)}
+    shells.during = lambda: setattr(clock, "now", clock.now + 0.004)
+    for _ in range(4):
+        assert shells.run(3)[1] == runtime.ENDED
+    assert shells.calls == calls
+
+
+def test_without_jit_teams_are_of_one(shells, monkeypatch):
+    monkeypatch.setattr(runtime.numba.config, "DISABLE_JIT", 1)
+    assert shells.run(4) == (1, runtime.ENDED)
 
 
 @pytest.mark.needs_jit
@@ -209,3 +383,72 @@ def test_large_training_in_two_threads_has_the_bits_of_a_lone_run():
     for result in results:
         assert all(np.array_equal(alone[name], result[name]) for name in alone)
     assert len(results) == 2
+
+
+# Settings.
+
+
+def test_show_config_prints_what_it_returns(capsys):
+    assert fastnn.show_config() is None
+    printed = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert {name: value.strip() for name, value in printed.items()} == fastnn.show_config("dicts")
+    assert printed["NumPy"].strip() == np.__version__
+    assert 1 <= int(printed["threads"]) <= os.cpu_count()
+    with pytest.raises(ValueError, match="mode must be 'stdout' or 'dicts', got 'json'"):
+        fastnn.show_config("json")
+
+
+def test_show_config_leaves_the_threading_layer_open():
+    code = "import fastnn, numba; print(fastnn.show_config('dicts')['threading layer']); numba.threading_layer()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "not chosen yet\n"
+    assert "Threading layer is not initialized" in result.stderr
+
+
+# Warming up.
+
+WARM = """
+import numpy as np
+from numba.core import event
+import fastnn
+from fastnn.kernels import policy
+from fastnn.regularization import model as regularized
+from fastnn.optimization import model
+
+fastnn.warmup()
+
+def look_up(self, sig, target_context):
+    raise AssertionError(f"{self._py_func.__name__} was not warmed up for {sig}")
+
+policy.KernelCache.load_overload = look_up
+with event.install_recorder("numba:run_pass") as passes:
+    fastnn.warmup()
+    again = len(passes.buffer)
+    X = np.random.RandomState(0).randn(2, 40)
+    Y = (X[:1] > 0).astype(int)
+    for dtype, output, activation in [("float32", "softmax", "relu"), ("float64", "sigmoid", "tanh")]:
+        net = fastnn.Network([2, 70, 5, 2 if output == "softmax" else 1], activation, output, dtype=dtype)
+        trainer = fastnn.Trainer(net, dropout=0.5, l2=0.1, clip_norm=1.0, n_threads=-1)
+        trainer.fit(X, Y[0], epochs=3, batch_size=7, validation=(X, Y[0]))
+        trainer.step(X, Y[0])
+        net.predict(X)
+        for example in (X[:, 0], X[:, 0].astype(dtype), np.broadcast_to(net.dtype.type(1), 2)):
+            net.predict_one(example)
+        A, cache = net.forward(X)
+        net.backward(A, cache)
+        assert fastnn.gradient_check(trainer, X, Y[0]) < 1e-2
+    model(X, Y, [2, 5, 2, 1], "adam", mini_batch_size=7, num_epochs=3, print_cost=False)
+    regularized(X, Y, num_iterations=3, keep_prob=0.8, print_cost=False)
+print(again, len(passes.buffer))
+"""
+
+
+@pytest.mark.needs_jit
+def test_warmup_leaves_nothing_to_compile():
+    result = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, timeout=300)
+    assert result.stdout == "0 0\n", result.stderr
+
+
+def test_warmup_of_other_types():
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got 'float16'"):
+        fastnn.warmup("float16")

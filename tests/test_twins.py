@@ -16,11 +16,11 @@ import published
 import pytest
 from conftest import JIT
 from hypothesis import given
-from strategies import EXAMPLES, KERNELS, VARIANTS, Arguments, Canaries, Case, Guarded, Plain, cases
+from strategies import EXAMPLES, KERNELS, TRAININGS, VARIANTS, Arguments, Canaries, Case, Guarded, Plain, cases
 
 import fastnn.kernels
-from fastnn import _propagation, runtime
-from fastnn.kernels import train
+from fastnn import _pace, _propagation, runtime
+from fastnn.kernels import shells, teamwork
 
 DOUBLE, SINGLE = 1e-10, 2e-5
 
@@ -447,10 +447,12 @@ def test_initializers_and_loaders_leave_the_stream_alike(module):
 
 @pytest.fixture
 def team(monkeypatch):
-    """Set how many threads every launch gets, whatever its work."""
+    """Set how many threads every launch gets, whatever its work, and every team, as far as there are so many."""
 
     def use(n_threads):
         monkeypatch.setattr(runtime, "_take_threads", lambda work_ns: n_threads)
+        monkeypatch.setattr(runtime, "_take", lambda wanted: min(wanted, n_threads, runtime.available_threads()))
+        monkeypatch.setattr(_pace.Pace, "next", lambda self, left: (n_threads, left))
 
     monkeypatch.setattr(runtime, "PARALLEL_WORK_NS", 0.0)
     monkeypatch.setattr(_propagation, "PARALLEL_WORK_NS", 0.0)
@@ -485,15 +487,17 @@ def kernel_named(name):
     raise LookupError(name)
 
 
-def entry_kernels():
-    """Dispatchers of `fastnn.kernels` that Python may call: those with a cache, and all with parallel regions."""
+def entry_kernels(shells=False):
+    """Dispatchers of `fastnn.kernels` that Python may call, those that run the engine's body only with `shells`."""
     from numba.core.registry import CPUDispatcher
 
     found = {}
     for module in pkgutil.iter_modules(fastnn.kernels.__path__):
+        if module.name == "shells" and not shells:
+            continue
         for name, value in vars(importlib.import_module(f"fastnn.kernels.{module.name}")).items():
             options = getattr(value, "targetoptions", {})
-            inner = options.get("no_cpython_wrapper") or options.get("inline") == "always"
+            inner = options.get("no_cpython_wrapper")
             if isinstance(value, CPUDispatcher) and not inner:
                 found[name] = value
     return found
@@ -525,25 +529,51 @@ def test_kernels_give_the_same_bits_on_any_number_of_threads(name, variant, dtyp
         returned, ref, results = run(name, variant, dtype, shape, 1)
         assert any((array != 5).any() for array in results), "no result was written"
         for n_threads in (1, 2, 3, 5):
-            if name == "train_serial" and n_threads > 1:
-                continue
             again, out, _ = run(name, variant, dtype, shape, n_threads)
             assert out == ref
             assert np.array_equal(again, returned) if returned is not None else again is None
 
 
-@pytest.mark.parametrize("variant", KERNELS["train_parallel"])
-def test_training_serially_and_in_parallel_gives_the_same_bits(variant):
+def train(variant, shape, n_threads, memory=None):
+    """Run the engine's body for a course `model`, and return what it writes."""
+    for _ in range(20):
+        arguments = Arguments(memory or Plain(), "float64", *shape)
+        entry, table = TRAININGS[variant](arguments)
+        if n_threads == 1:
+            shells.serial(entry, table)
+        else:
+            shells.parallel(entry, table, n_threads)
+            if arguments.team[teamwork.STATE] != teamwork.GOING or arguments.team[teamwork.LEAVING]:
+                continue  # its cores were taken by others
+        arguments.memory.check()
+        return [array.tobytes() for array in arguments.results]
+    raise AssertionError(f"{n_threads} threads did not come together in 20 attempts")
+
+
+TEAMS = sorted({1, 2, runtime.available_threads()} & set(range(1, runtime.available_threads() + 1))) if JIT else [1]
+
+every_training = pytest.mark.parametrize("variant", TRAININGS)
+
+
+@every_training
+def test_training_gives_the_same_bits_on_any_number_of_threads(variant):
     for shape in [(2, 5, 7), (33, 40, 300)] if JIT else [(2, 5, 7)]:
-        serial = run("train_serial", variant, "float64", shape, 1)
-        for n_threads in (1, 2, 3):
-            assert run("train_parallel", variant, "float64", shape, n_threads)[:2] == serial[:2]
+        ref = train(variant, shape, 1)
+        for n_threads in TEAMS:
+            assert train(variant, shape, n_threads) == ref
+
+
+@every_training
+def test_training_keeps_to_its_arrays(variant):
+    for shape in [*SHAPES, (2, 2, 15), (4, 3, 9)]:
+        for n_threads in TEAMS:
+            assert train(variant, shape, n_threads, Canaries()) == train(variant, shape, 1)
 
 
 @every_variant
 def test_kernels_keep_to_their_arrays(name, variant, dtype):
     for shape in [*SHAPES, (2, 2, 15), (4, 3, 9)]:
-        for n_threads in (1, 3) if name != "train_serial" else (1,):
+        for n_threads in (1, 3):
             returned, ref, _ = run(name, variant, dtype, shape, n_threads)
             again, out, _ = run(name, variant, dtype, shape, n_threads, Canaries())
             assert out == ref
@@ -561,12 +591,17 @@ def run_against_guards():
     for name, variant, dtype in VARIANTS:
         for shape in SHAPES:
             for at_end in (True, False):
-                for n_threads in (1, 3) if name != "train_serial" else (1,):
+                for n_threads in (1, 3):
                     print(name, variant, dtype, shape, "end" if at_end else "beginning", n_threads, flush=True)
                     assert (
                         run(name, variant, dtype, shape, n_threads, Guarded(at_end))[1]
                         == (run(name, variant, dtype, shape, n_threads)[1])
                     )
+    for variant in TRAININGS:
+        for shape in SHAPES:
+            for at_end in (True, False):
+                print("training", variant, shape, "end" if at_end else "beginning", flush=True)
+                assert train(variant, shape, 1, Guarded(at_end)) == train(variant, shape, 1)
     print("done")
 
 
@@ -619,12 +654,11 @@ def test_every_parallel_kernel_has_a_parallel_region(tmp_path):
     result = in_subprocess(PARALLEL_REGIONS, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_OPT="0")
     assert result.returncode == 0, result.stderr
     regions = dict(line.split() for line in result.stdout.splitlines())
-    assert set(regions) == set(KERNELS) - {"train_serial"}
+    assert set(regions) == set(KERNELS)
     assert all(int(count) >= 1 for count in regions.values()), regions
 
 
 @pytest.mark.needs_jit
-def test_the_serial_training_kernel_is_the_only_one_without():
-    serial = {name for name, kernel in entry_kernels().items() if not kernel.targetoptions.get("parallel")}
-    assert serial == {"train_serial"}
-    assert train.train_serial.py_func is train.train_parallel.py_func
+def test_only_the_ways_into_a_body_for_one_thread_have_none():
+    serial = {name for name, kernel in entry_kernels(shells=True).items() if not kernel.targetoptions.get("parallel")}
+    assert serial == {"serial", "one"}
