@@ -1,11 +1,17 @@
 """How many threads a step is worth."""
 
+import math
+
 # Serial time of an example's way through one byte of weights, forward and back, through one unit, and of a step: rough.
 WEIGHT_NS, UNIT_NS, STEP_NS = 0.0125, 0.5, 500.0
 
 # A step shorter than this is not worth a second thread; one longer than that certainly is. In between it is measured.
 SERIAL_STEP_NS, TEAM_STEP_NS = 700.0, 1e6
 TRIAL_NS, TRIAL_EVERY_NS = 1e6, 5e8
+
+# A call shorter than this, all its steps on one thread, is left there untried: a thread that went to sleep since the
+# last call takes 50-100 us to wake, and one whose core is taken 3-8 ms.
+SHORT_CALL_NS = 1e5
 
 
 def guessed_step_ns(batch: int, n_weights: int, n_units: int, item: int) -> float:
@@ -14,7 +20,10 @@ def guessed_step_ns(batch: int, n_weights: int, n_units: int, item: int) -> floa
 
 
 class Pace:
-    """How many threads pay for a step, measured now and then; the bits do not depend on it."""
+    """How many threads pay for a step, measured now and then; the bits do not depend on it.
+
+    A trial measures a call as a whole, with the way into the team and out of it.
+    """
 
     def __init__(self, threads: int, guessed_ns: float) -> None:
         self.choices = sorted({1, threads} | {2**k for k in range(1, threads.bit_length()) if 2**k < threads})
@@ -22,30 +31,45 @@ class Pace:
             self.choices = [1]
         elif guessed_ns > TEAM_STEP_NS:
             self.choices = [threads]
-        self.step_ns = dict.fromkeys(self.choices, guessed_ns)
-        self.trials = [n for _ in range(3) for n in self.choices] if len(self.choices) > 1 else []
+        self.guessed_ns = guessed_ns
+        self.step_ns: dict[int, float] = {}  # by threads, where they have been tried and were there
+        self.serial_ns = math.inf  # the least so far
+        # The first trials may load code: of one thread before it is known whether calls are short, and then of each.
+        self.trials = [1, *(n for _ in range(3) for n in self.choices)] if len(self.choices) > 1 else []
+        self.trying = False
         self.best = self.choices[-1]
         self.since_trial_ns = 0.0
 
     def next(self, left: int) -> tuple[int, int]:
         """Threads for the coming steps, and how many steps to do."""
+        self.trying = False
+        if left * self.serial_ns < SHORT_CALL_NS:
+            return 1, left
         if not self.trials:
-            if len(self.choices) > 1 and self.since_trial_ns > TRIAL_EVERY_NS:
-                self.trials = [*self.choices]
-                self.since_trial_ns = 0.0
-            else:
+            if len(self.choices) == 1 or self.since_trial_ns <= TRIAL_EVERY_NS:
                 return self.best, left
+            self._try_anew()
+        self.trying = True
         n = self.trials[0]
-        return n, max(1, min(left, int(TRIAL_NS / self.step_ns[n])))
+        return n, max(1, min(left, int(TRIAL_NS / self.step_ns.get(n, self.guessed_ns))))
 
     def note(self, wanted: int, n: int, steps: int, spent_ns: float) -> None:
         """Take note of a run."""
         self.since_trial_ns += spent_ns
-        if not self.trials or wanted != self.trials[0]:
-            return
-        self.trials.pop(0)
-        if n == wanted:
-            # The first of three may have loaded code: the latest counts.
-            self.step_ns[n] = spent_ns / steps
-        if not self.trials:
-            self.best = min(self.choices, key=self.step_ns.__getitem__)
+        step_ns = spent_ns / steps
+        if wanted == 1 and step_ns < self.serial_ns:
+            self.serial_ns = step_ns
+        if self.trying:
+            self.trials.pop(0)
+            if n == wanted:
+                # The first ones may have loaded code: the latest counts.
+                self.step_ns[n] = step_ns
+            if not self.trials:
+                self.best = min(self.step_ns, key=self.step_ns.__getitem__)
+        elif wanted > 1 and step_ns > 2.0 * self.step_ns.get(1, math.inf):
+            # The cores that were free in the trial are taken by now.
+            self._try_anew()
+
+    def _try_anew(self) -> None:
+        self.trials = [*self.choices]
+        self.since_trial_ns = 0.0

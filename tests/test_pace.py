@@ -1,0 +1,79 @@
+"""How many threads a step gets: what trials say, and when there are any."""
+
+import pytest
+
+from fastnn._pace import SHORT_CALL_NS, TEAM_STEP_NS, TRIAL_EVERY_NS, TRIAL_NS, Pace
+
+GUESS = 30e3
+
+
+def run(pace, left, step_ns, entry_ns=0.0, there=8):
+    """Let a call of so many steps go the pace's way; the threads that it asked for, slice by slice."""
+    asked = []
+    while left:
+        wanted, steps = pace.next(left)
+        n = min(wanted, there)
+        pace.note(wanted, n, steps, steps * step_ns[n] + entry_ns * (n > 1))
+        asked.append(wanted)
+        left -= steps
+    return asked
+
+
+def test_long_calls_get_the_fastest_of_what_has_been_tried():
+    for step_ns, best in (
+        ({1: 20e3, 2: 12e3, 4: 9e3}, 4),
+        ({1: 20e3, 2: 12e3, 4: 15e3}, 2),
+        ({1: 5e3, 2: 6e3, 4: 9e3}, 1),
+    ):
+        pace = Pace(4, GUESS)
+        asked = run(pace, 10_000, step_ns)
+        assert asked == [1, *(1, 2, 4) * 3, best]
+        assert run(pace, 100, step_ns) == [best]
+
+
+def test_short_calls_never_try_a_team():
+    pace = Pace(2, GUESS)
+    # The first one loads code.
+    run(pace, 1, {1: 2e6})
+    for _ in range(2 * int(TRIAL_EVERY_NS / 20e3)):
+        assert run(pace, 1, {1: 20e3}) == [1]
+    # Longer ones of the same size still do.
+    assert set(run(pace, 1000, {1: 20e3, 2: 12e3})) == {1, 2}
+    assert pace.best == 2
+    assert run(pace, int(SHORT_CALL_NS / 20e3) - 1, {1: 20e3}) == [1]
+
+
+def test_the_way_into_a_team_counts():
+    step_ns = {1: 2 * SHORT_CALL_NS, 2: 1.1 * SHORT_CALL_NS}
+    for entry_ns, best in ((0.1 * SHORT_CALL_NS, 2), (SHORT_CALL_NS, 1)):
+        pace = Pace(2, GUESS)
+        calls = [run(pace, 1, step_ns, entry_ns) for _ in range(8)]
+        assert calls == [[n] for n in (1, 1, 2, 1, 2, 1, 2, best)]
+
+
+def test_trials_are_repeated_now_and_then():
+    pace = Pace(2, GUESS)
+    run(pace, 1000, {1: 20e3, 2: 12e3})
+    assert run(pace, int(TRIAL_EVERY_NS / 12e3), {1: 20e3, 2: 12e3}) == [2]
+    assert run(pace, 1000, {1: 20e3, 2: 24e3}) == [1, 2, 1]
+
+
+def test_a_team_whose_cores_were_taken_since_is_tried_anew_at_once():
+    pace = Pace(2, GUESS)
+    run(pace, 1000, {1: 200e3, 2: 120e3})
+    assert run(pace, 1, {2: 8e6}) == [2]
+    assert [run(pace, 1, {1: 200e3, 2: 8e6}) for _ in range(4)] == [[1], [2], [1], [1]]
+
+
+def test_what_was_never_there_is_not_chosen():
+    pace = Pace(2, GUESS)
+    assert run(pace, 1000, {1: 60e3}, there=1)[-1] == 1
+    assert pace.best == 1
+
+
+@pytest.mark.parametrize(("threads", "guess", "only"), [(4, 100.0, 1), (4, 2 * TEAM_STEP_NS, 4), (1, GUESS, 1)])
+def test_where_there_is_no_choice_there_is_no_trial(threads, guess, only):
+    pace = Pace(threads, guess)
+    step_ns = {only: guess}
+    for _ in range(3):
+        assert run(pace, int(3 * TRIAL_NS / guess) + 1, step_ns) == [only]
