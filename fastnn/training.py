@@ -409,14 +409,7 @@ class Trainer:
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
         rate = self._next_rate()
-        epoch = state.epoch
-        session = (self._engine or self._made_engine()).session(network._vector, state, X, Y, sample_weight, m, False)
-        try:
-            costs, _ = session.advance(rate)
-        finally:
-            # A session counts its batch as an epoch; the orders of later epochs should not depend on it.
-            state.epoch = epoch
-        return float(costs[0])
+        return (self._engine or self._made_engine()).step(network._vector, state, X, Y, sample_weight, rate)
 
     @staticmethod
     def _engine_class() -> type:
@@ -431,19 +424,21 @@ class Trainer:
             self._engine = self._engine_class()(self._settings, self._n_threads)
         return self._engine
 
-    def _next_rate(self) -> np.ndarray:
-        """Return the rate of the next step as an array of one; a schedule's are computed many at a time."""
+    def _next_rate(self) -> float:
+        """Return the rate of the next step; a schedule's are computed many at a time."""
         optimizer, step = self._settings.optimizer, self._state.step
         if isinstance(optimizer, LBFGS):
             raise TypeError("step needs an optimiser with a learning rate, got LBFGS: use fit")
         rate = optimizer.learning_rate
+        if type(rate) is float:
+            return rate
         if not isinstance(rate, Schedule):
-            return rates(rate, step, 1)
+            return float(rates(rate, step, 1)[0])
         schedule, first, ahead = self._ahead
         if schedule is not rate or not first <= step < first + ahead.size:
             first, ahead = step, rates(rate, step, RATES_AHEAD)
             self._ahead = rate, first, ahead
-        return ahead[step - first : step - first + 1]
+        return float(ahead[step - first])
 
     def _data(
         self, names: Sequence[str], X: Any, Y: Any, weights: Any

@@ -1,5 +1,6 @@
 """Examples, targets and labels of any type and layout are read in place, to the bits of contiguous ones."""
 
+import copy
 import gc
 import weakref
 
@@ -126,6 +127,33 @@ def test_a_change_of_the_data_between_calls_is_seen():
         state = State.zeros(problem.model)
         engine.session(expected, state, scale * problem.X, problem.Y, None, 8, False).advance(rates)
     npt.assert_array_equal(theta, expected)
+
+
+def test_mini_batches_of_changing_type_and_layout():
+    # Settings are kept from one step to the next of the same size, as long as they say how its data are laid out.
+    problem = problem_of((5, 3, 9, 9), "float64")
+    rng = np.random.default_rng(0)
+    X, Y = numbers(problem.X.shape, "i1", rng), numbers(problem.Y.shape, "i1", rng)
+    batches = [
+        (placed(X.astype(x_dtype), layout, rng), placed(Y.astype(y_dtype), layout, rng), weights)
+        for x_dtype, y_dtype in (("f8", "f8"), ("f4", "i8"), (">f8", "f8"), ("f8", "i1"), ("f2", "f4"))
+        for layout in ("C", "F", "strided", "reversed", "read-only")
+        for weights in (None, problem.weights)
+    ]
+    engine, state, theta = Engine(problem.model), State.zeros(problem.model), problem.theta.copy()
+    for batch in [*batches, batches[0], batches[0]]:
+        others_state, others_theta = copy.deepcopy(state), theta.copy()
+        cost = engine.step(theta, state, *batch, 1e-6)
+        costs, _ = Engine(problem.model).session(others_theta, others_state, *batch, 9, False).advance(np.array([1e-6]))
+        assert cost == costs[0]
+        npt.assert_array_equal(theta, others_theta)
+
+
+def test_arrays_that_warn_when_they_are_written_are_taken_silently():
+    x, Y = np.broadcast_arrays(np.ones(4), np.ones((1, 4)))
+    assert x.flags.num < 0
+    trainers = [fastnn.Trainer(fastnn.Network([1, 3, 1], seed=1), seed=1) for _ in range(2)]
+    assert trainers[0].step(x, Y) == trainers[1].step(x.copy(), Y)
 
 
 @pytest.mark.needs_jit  # or the tables of the kernels hold the arrays themselves

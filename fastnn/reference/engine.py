@@ -84,6 +84,31 @@ class Engine:
         """
         return Session(self, theta, state, X, Y, weights, batch_size, shuffle)
 
+    def step(
+        self, theta: np.ndarray, state: State, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, rate: float
+    ) -> float:
+        """Do one step on all examples at once, in no epoch.
+
+        Parameters
+        ----------
+        theta, state, X, Y, weights
+            As for `session`; the step is counted, an epoch is not.
+        rate : float
+            Learning rate.
+
+        Returns
+        -------
+        float
+            Cost of the examples before the update; 0 if their weights are all zero, which changes nothing else.
+        """
+        epoch = state.epoch
+        try:
+            costs, _ = self.session(theta, state, X, Y, weights, X.shape[1], False).advance(np.array([rate]))
+        finally:
+            # A session counts its batch as an epoch; the orders of later epochs should not depend on it.
+            state.epoch = epoch
+        return float(costs[0])
+
     @quiet
     def loss(self, theta: np.ndarray, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """Compute (1/S) sum_t w_t loss_t, without dropout and L2.
