@@ -8,6 +8,8 @@ WEIGHT_NS, UNIT_NS, STEP_NS = 0.0125, 0.5, 500.0
 # A step shorter than this is not worth a second thread; one longer than that certainly is. In between it is measured.
 SERIAL_STEP_NS, TEAM_STEP_NS = 700.0, 1e6
 TRIAL_NS, TRIAL_EVERY_NS = 1e6, 5e8
+# A trial that did not get its threads is soon made up for; to ask for them in vain takes no time.
+DENIED_AGAIN_NS = 5e7
 
 # A call shorter than this, all its steps on one thread, is left there untried: a thread that went to sleep since the
 # last call takes 50-100 us to wake, and one whose core is taken 3-8 ms.
@@ -64,6 +66,8 @@ class Pace:
             if n == wanted:
                 # The first ones may have loaded code: the latest counts.
                 self.step_ns[n] = step_ns
+            else:
+                self.since_trial_ns = max(self.since_trial_ns, TRIAL_EVERY_NS - DENIED_AGAIN_NS)
             if not self.trials:
                 self.best = min(self.step_ns, key=self.step_ns.__getitem__)
         elif wanted > 1 and step_ns > 2.0 * self.step_ns.get(1, math.inf):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastnn._pace import SHORT_CALL_NS, TEAM_STEP_NS, TRIAL_EVERY_NS, TRIAL_NS, Pace
+from fastnn._pace import DENIED_AGAIN_NS, SHORT_CALL_NS, TEAM_STEP_NS, TRIAL_EVERY_NS, TRIAL_NS, Pace
 
 GUESS = 30e3
 
@@ -65,10 +65,12 @@ def test_a_team_whose_cores_were_taken_since_is_tried_anew_at_once():
     assert [run(pace, 1, {1: 200e3, 2: 8e6}) for _ in range(4)] == [[1], [2], [1], [1]]
 
 
-def test_what_was_never_there_is_not_chosen():
+def test_what_was_never_there_is_not_chosen_and_soon_asked_for_again():
     pace = Pace(2, GUESS)
-    assert run(pace, 1000, {1: 60e3}, there=1)[-1] == 1
-    assert pace.best == 1
+    assert run(pace, 200, {1: 60e3}, there=1)[-1] == 1
+    assert run(pace, 10, {1: 60e3}) == [1]
+    run(pace, int(DENIED_AGAIN_NS / 60e3), {1: 60e3})
+    assert run(pace, 1000, {1: 60e3, 2: 40e3}) == [1, 2, 2]
 
 
 @pytest.mark.parametrize(("threads", "guess", "only"), [(4, 100.0, 1), (4, 2 * TEAM_STEP_NS, 4), (1, GUESS, 1)])
