@@ -39,8 +39,9 @@ SMALL_NET = 8192
 # Bytes of activations and deltas that a block of panels may have, at a guess half a second-level cache.
 BLOCK_BYTES = 1 << 19
 
-# Weights of more bytes than this come from memory, and are read once for 16 panels; others for 4.
-LARGE_WEIGHTS = 1 << 23
+# Weights are read once for so many panels, even if these exceed BLOCK_BYTES: 784-512-256-10 in float64 reads them from
+# the third-level cache, and at 4 panels its products reach 80 % of the processor's multiply-adds, at 16 93.
+FEWEST_PANELS = 16
 
 
 # Takes contiguous arrays that may be written, as most are.
@@ -119,8 +120,7 @@ class Run:
             slots += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
 
         n_bytes = 2 * sum(sizes) * width * item
-        least = 16 if start * item > LARGE_WEIGHTS else 4
-        block = max(1, min(max(least, BLOCK_BYTES // n_bytes), 64, panels))
+        block = max(1, min(max(FEWEST_PANELS, BLOCK_BYTES // n_bytes), 64, panels))
         targets = _rounded(block * sizes[-1] * width, lanes)
         factors = _rounded(block * width, lanes)
         da = _rounded(block * max(rows) * width, lanes)

@@ -178,7 +178,9 @@ def everything(problem, X, Y):
 @contextlib.contextmanager
 def small_steps(chunk=32, block_bytes=1 << 10, small_net=64):
     """Let chunks, blocks and fused updates begin at small sizes, so that small problems meet all of them."""
-    settings = {"CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "SMALL_NET": small_net}
+    settings = {
+        "CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "FEWEST_PANELS": 4, "SMALL_NET": small_net,
+    }  # fmt: skip
     with mock.patch.multiple(_workspace, **settings), mock.patch.object(_engine, "CHUNK", chunk):
         yield
 
