@@ -11,7 +11,7 @@ import numpy as np
 from fastnn._model import State, aligned_zeros
 from fastnn._pace import Pace, guessed_step_ns
 from fastnn.kernels import layout as at
-from fastnn.kernels.gradients import bias_groups, tiles_by_dots, tiles_by_products
+from fastnn.kernels.gradients import GROUP_ROWS, TURNED_GROUP, bias_groups, tiles_by_dots, tiles_by_products
 from fastnn.kernels.simd import NUMBER_TYPES
 from fastnn.kernels.teamwork import new_team
 from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS
@@ -124,7 +124,7 @@ class Run:
         targets = _rounded(block * sizes[-1] * width, lanes)
         factors = _rounded(block * width, lanes)
         da = _rounded(block * max(rows) * width, lanes)
-        scratch = targets + factors + da + 8 * turned_width + 64 + 2 * lanes
+        scratch = targets + factors + da + GROUP_ROWS * TURNED_GROUP * turned_width + 64 + 2 * lanes
 
         empty = np.zeros(1)
         threads = engine.threads

@@ -22,7 +22,6 @@ from fastnn.kernels.simd import (
     load_part,
     numbers_at,
     pointer_at,
-    prefetch,
     put,
     splat,
     store,
@@ -65,8 +64,8 @@ def bias_groups(n_out):
 
 
 @inner
-def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
-    """Add what earlier chunks left, and the L2 term; then store the gradients, or update the parameters."""
+def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
+    """Add what earlier chunks left, and the L2 term; store the gradients, unless they are for an update at once."""
     settings, reals = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.REALS, np.float64)
     steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     fused = ends != 0 and get(settings, at.FUSED) != 0
@@ -96,31 +95,30 @@ def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, b
             put(pointer_at(table, at.SQUARES, np.float64), slot, np.float64(total(squares)))
         if clipped:
             put(pointer_at(table, at.NORMS, np.float64), slot, np.float64(total(norm)))
-    if fused:
+
+
+@inner
+def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
+    """Complete the gradients of a tile, and update its parameters unless they have to wait."""
+    _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends)
+    if ends != 0 and get(pointer_at(table, at.SETTINGS, np.int64), at.FUSED) != 0:
         call(table, at.UPDATE, table, thread, tile, tile_row, start, row, rows, n, decayed)
 
 
 @inner
-def _sum_tile(height, tile, tile_row, D, d_row, d_panel, A, panels, width, last):
+def _sum_tile(height, tile, row, D, d_row, d_panel, A, a_row, panels, width, last, theta, v, s, ahead_row):
     lanes = registers_lanes(tile)
-    for j in range(0, tile_row, WIDE * lanes):
+    for j in range(0, a_row, WIDE * lanes):
         c, a = advance(tile, j), advance(A, j)
+        x, y, z = advance(theta, j), advance(v, j), advance(s, j)
         if height == H0:
-            _tile0(c, tile_row, D, d_row, 1, d_panel, a, tile_row, panels, width, last)
+            _tile0(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
         elif height == H1:
-            _tile1(c, tile_row, D, d_row, 1, d_panel, a, tile_row, panels, width, last)
+            _tile1(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
         elif height == H2:
-            _tile2(c, tile_row, D, d_row, 1, d_panel, a, tile_row, panels, width, last)
+            _tile2(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
         else:
-            _tile3(c, tile_row, D, d_row, 1, d_panel, a, tile_row, panels, width, last)
-
-
-@inner
-def _prefetch_rows(array, start, row, rows, n):
-    line = lanes_of(array)
-    for r in range(rows):
-        for j in range(0, n + line - 1, line):
-            prefetch(array, start + r * row + j)
+            _tile3(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
 
 
 @leaf
@@ -136,39 +134,49 @@ def gradient_by_products(
     d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
     D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
     A = advance(numbers_at(table, at.TURNED, like), get(pointer_at(table, at.TURNED_AT, np.int64), layer - 1))
-    tile = advance(
+    tiles = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )
-    tile_row = turned_width(like)
+    wide = turned_width(like)
+    tiles_row = TURNED_GROUP * wide
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
     fused = ends != 0 and get(settings, at.FUSED) != 0
     adaptive = get(settings, at.OPTIMIZER) >= ADAM
     theta, v, s = numbers_at(table, at.THETA, like), numbers_at(table, at.V, like), numbers_at(table, at.S, like)
-    columns, groups = (n_in + tile_row - 1) // tile_row, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
+    columns, groups = (n_in + wide - 1) // wide, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
+    begin = 0
     for item in range(lo, hi):
         group = item // (TURNED_GROUP * groups)
         within = item - group * TURNED_GROUP * groups
         size = min(TURNED_GROUP, columns - group * TURNED_GROUP)
-        column, first = group * TURNED_GROUP + within % size, within // size * GROUP_ROWS
+        place, first = within % size, within // size * GROUP_ROWS
         rows = min(GROUP_ROWS, n_out - first)
-        a = advance(A, column * chunk * tile_row)
-        at_column = column * tile_row
-        n = min(tile_row, n_in - at_column)
-        here = start + first * n_in + at_column
-        if fused:
-            # While the tile is summed its parameters come from the third-level cache: rows too short to be foreseen.
-            _prefetch_rows(theta, here, n_in, rows, n)
-            if adaptive:
-                _prefetch_rows(v, here, n_in, rows, n)
-                _prefetch_rows(s, here, n_in, rows, n)
+        column = group * TURNED_GROUP + place
+        a, tile = advance(A, column * chunk * wide), advance(tiles, place * wide)
+        n = min(wide, n_in - column * wide)
+        here = start + first * n_in + column * wide
         i = 0
         while i < rows:
             height = tile_height(rows - i)
             d = advance(D, (first + i) * width)
-            _sum_tile(height, advance(tile, i * tile_row), tile_row, d, width, d_panel, a, panels, width, last)
+            x = advance(theta, here + i * n_in)
+            y, z = (advance(v, here + i * n_in), advance(s, here + i * n_in)) if adaptive else (x, x)
+            _sum_tile(
+                height, advance(tile, i * tiles_row), tiles_row, d, width, d_panel, a, wide, panels, width, last,
+                x, y, z, n_in,
+            )  # fmt: skip
             i += height
-        _settle(table, thread, tile, tile_row, here, n_in, rows, n, 1, slot + item, begun, ends)
+        _complete(table, thread, tile, tiles_row, here, n_in, rows, n, 1, slot + item, begun, ends)
+        # Tiles side by side are updated together: runs of 512 bytes, which the processor foresees.
+        if item == lo or place == 0:
+            begin = place
+        if fused and (item == hi - 1 or place == size - 1):
+            left = (place - begin) * wide
+            call(
+                table, at.UPDATE, table, thread, advance(tiles, begin * wide), tiles_row, here - left, n_in, rows,
+                left + n, 1,
+            )  # fmt: skip
 
 
 @leaf
