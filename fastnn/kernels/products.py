@@ -4,8 +4,10 @@ from fastnn.kernels.policy import Numbers, inner, leaf
 from fastnn.kernels.simd import advance, lanes_of, load, load_part, stack_buffer, store
 from fastnn.kernels.tiles import HEIGHTS, PARTIAL_SUM, WIDE, registers_lanes, single, wide
 
-# Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the second-level cache.
+# Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the second-level cache. Of few
+# panels longer parts do, which saves partial sums: W A of 512 x 784 for 4 panels (float64) gains 3 %.
 DEPTH_BLOCK = 256
+DEEP = 16 * DEPTH_BLOCK
 
 # A sum so long, over so many panels, is worth a copy of columns of weights.
 LONG, MANY = 64, 8
@@ -85,7 +87,8 @@ def product(
     copy = stack_buffer(C, COPY_SIZE)
     tile = H0 * DEPTH_BLOCK + lanes_of(C)
     together = COPIED_VECTORS * lanes_of(C) // H0 * H0
-    blocks = (depth + DEPTH_BLOCK - 1) // DEPTH_BLOCK
+    deepest = DEPTH_BLOCK if copied else max(DEPTH_BLOCK, DEEP // panels)
+    blocks = (depth + deepest - 1) // deepest
     block = (depth + blocks - 1) // blocks
     for k in range(0, depth, block):
         steps = min(block, depth - k)
