@@ -9,7 +9,6 @@ import time
 
 import numba
 import numpy as np
-from numba import types
 
 UNITS = 24
 
@@ -28,6 +27,7 @@ _choose(sys.argv[1])
 
 from fastnn import runtime  # noqa: E402
 from fastnn.kernels import shells, teamwork  # noqa: E402
+from fastnn.kernels.policy import Table, users_leaf  # noqa: E402
 from fastnn.kernels.simd import pointer_at, pointer_table  # noqa: E402
 
 
@@ -36,8 +36,8 @@ def mix(a, b, c):
     return (1103515245 * (a ^ (b >> 3)) + 12345 * c + 1) & 0x7FFFFFFF
 
 
-@numba.cfunc(types.void(types.CPointer(types.uintp), types.int64, types.int64), error_model="numpy")
-def body(table, thread, n):
+@users_leaf
+def body(table: Table, thread: int, n: int):
     team = pointer_at(table, 0, np.int64)
     progress = pointer_at(table, 1, np.int64)
     x = pointer_at(table, 2, np.int64)
@@ -67,7 +67,7 @@ class Training:
         self.progress = np.array([0, steps])
         self.x, self.y = np.arange(UNITS), np.zeros(UNITS, np.int64)
         self.table = pointer_table([self.team, self.progress, self.x, self.y])
-        self.entry = np.array([body.address], np.uintp)
+        self.entry = np.array([body.address(np.float64)], np.uintp)
         self.runs = {}
 
     def run(self, n_threads):

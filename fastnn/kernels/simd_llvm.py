@@ -213,8 +213,12 @@ def call(typingctx, table, index, *arguments):
             passed.append(types.float64 if isinstance(ty, types.Float) else types.int64)
 
     def codegen(context, builder, sig, args):
-        packed = cgutils.unpack_tuple(builder, args[2])
-        function_type = ir.FunctionType(ir.VoidType(), [value.type for value in packed])
+        # numba's convention: room for a result, though there is none; for an exception; then the arguments.
+        with builder.goto_entry_block():
+            result = builder.alloca(ir.IntType(8).as_pointer())
+        exception = builder.function.args[1]
+        packed = [result, exception, *cgutils.unpack_tuple(builder, args[2])]
+        function_type = ir.FunctionType(ir.IntType(32), [value.type for value in packed])
         slot = builder.gep(args[0], [args[1]])
         function = builder.load(builder.bitcast(slot, function_type.as_pointer().as_pointer()))
         builder.call(function, packed)
@@ -290,12 +294,12 @@ def load(typingctx, pointer, index):
 
 @intrinsic
 def prefetch(typingctx, pointer, index):
-    """Ask for the cache line of element `index`, which will be written."""
+    """Ask for the cache line of element `index`, which will be read."""
 
     def codegen(context, builder, sig, args):
         i32 = ir.IntType(32)
         start = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
-        arguments = [start, ir.Constant(i32, 1), ir.Constant(i32, 3), ir.Constant(i32, 1)]
+        arguments = [start, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)]
         _call(builder, "llvm.prefetch.p0", ir.VoidType(), arguments)
         return context.get_dummy_value()
 
