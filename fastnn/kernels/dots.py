@@ -55,26 +55,36 @@ class _Emitter:
         wide = self.builder.shuffle_vector(one, undefined, zeros)
         return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), wide)
 
+    def added(self, a, b, first, second):
+        """Elements `first` of two vectors laid end to end plus elements `second`."""
+        picks = [
+            ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), [int(k) for k in indices])
+            for indices in (first, second)
+        ]
+        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, indices) for indices in picks))
+
     def paired(self, a, b):
-        """Sums of neighbours: of a's lanes, then of b's."""
-        i32 = ir.IntType(32)
-        even, odd = (
-            self.builder.shuffle_vector(
-                a, b, ir.Constant(ir.VectorType(i32, self.lanes), list(range(start, 2 * self.lanes, 2)))
-            )
-            for start in (0, 1)
-        )
-        return self.builder.fadd(even, odd)
+        """Sums of neighbours: in each 16 bytes those of a, then those of b."""
+        # Within 16 bytes a shuffle takes one cycle, across them three.
+        within = np.arange(self.lanes).reshape(-1, 16 // self.size)
+        places = np.stack([within, within + self.lanes], axis=1)
+        return self.added(a, b, places[..., 0::2].ravel(), places[..., 1::2].ravel())
 
     def totals(self, sums):
-        """The totals of four vectors, as a vector of four."""
-        value = self.paired(self.paired(sums[0], sums[1]), self.paired(sums[2], sums[3]))
-        lanes = self.lanes // 4
-        while lanes > 1:
-            value = self.paired(value, value)
-            lanes //= 2
-        picks = ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), list(range(COLUMNS)))
-        return self.builder.shuffle_vector(value, value, picks)
+        """The totals of four vectors, as a vector of four: neighbours first, then neighbouring pairs, and so on."""
+        a, b = self.paired(sums[0], sums[1]), self.paired(sums[2], sums[3])
+        if self.size == 4:
+            value = self.paired(a, b)
+            blocks = np.arange(self.lanes).reshape(-1, COLUMNS)
+        else:
+            pairs = np.arange(2 * self.lanes).reshape(-1, 2)
+            value = self.added(a, b, pairs[0::2].ravel(), pairs[1::2].ravel())
+            # Two blocks of the first two totals, then two of the others.
+            blocks = np.arange(self.lanes).reshape(2, 2, 2).swapaxes(0, 1).reshape(2, COLUMNS)
+        while len(blocks) > 1:
+            value = self.added(value, value, blocks[0::2].ravel(), blocks[1::2].ravel())
+            blocks = np.arange(COLUMNS * len(blocks) // 2).reshape(-1, COLUMNS)
+        return value
 
 
 def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last):

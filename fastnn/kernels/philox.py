@@ -83,6 +83,14 @@ def dropout_panel(a, slopes, n_units, width, position, layer, step, key0, key1, 
 
 
 @inner
+def _swap(order, i, pick):
+    j = np.int64(pick)
+    last = get(order, i)
+    put(order, i, get(order, j))
+    put(order, j, last)
+
+
+@inner
 def permutation(order, m, key0, key1, epoch):
     """order[:m] = a shuffle of 0, ..., m - 1, as 32-bit integers, by Fisher and Yates.
 
@@ -96,9 +104,16 @@ def permutation(order, m, key0, key1, epoch):
     while i > 0:
         first = i & -64
         draw_picks(picks, first >> 2, epoch, key0, key1)
-        while i > 0 and i >= first:
-            j = np.int64(get(picks, (i & 3) * 16 + ((i - first) >> 2)))
-            last = get(order, i)
-            put(order, i, get(order, j))
-            put(order, j, last)
+        # Down to where 64 picks are left to take, and no index has to be worked out.
+        while i & 63 != 63 and i > 0 and i >= first:
+            _swap(order, i, get(picks, (i & 3) * 16 + ((i - first) >> 2)))
             i -= 1
+        if i >= first and i > 0:
+            for block in range(15, -1, -1):
+                i = first + 4 * block
+                _swap(order, i + 3, get(picks, 48 + block))
+                _swap(order, i + 2, get(picks, 32 + block))
+                _swap(order, i + 1, get(picks, 16 + block))
+                # Entry 0 is at last swapped with itself.
+                _swap(order, i, get(picks, block))
+            i = first - 1
