@@ -51,13 +51,8 @@ class Session:
         self._m, self.batch = m, int(run.settings[at.BATCH])
         settings = run.settings
         settings[at.SHUFFLE] = shuffle
-        # The one mini-batch of all examples stays where it is, if each thread has it in one block.
-        settings[at.STILL] = (
-            not shuffle
-            and self.batch == m <= settings[at.CHUNK]
-            and m <= settings[at.BLOCK] * settings[at.WIDTH]
-            and engine.model.drops[0] == 0
-        )
+        # The one mini-batch of all examples stays where it is, if there is room for all of it.
+        settings[at.STILL] = not shuffle and self.batch == m and run.stays and engine.model.drops[0] == 0
         run.train(theta, state)
         if shuffle:
             run.point(at.ORDER, np.zeros(m, np.uint32))
@@ -92,7 +87,7 @@ class Session:
         measured = self._engine.n_threads is None
         done = 0
         while done < n:
-            wanted, steps = run.pace.next(n - done) if measured else (self._engine.threads, n - done)
+            wanted, steps = run.pace.next(n - done) if measured else (run.most_threads, n - done)
             run.rates[:steps] = rates[done : done + steps]
             settings[at.START], settings[at.STEPS] = self._start, steps
             settings[at.STEP], settings[at.EPOCH] = state.step & 0xFFFFFFFF, state.epoch & 0xFFFFFFFF
@@ -199,7 +194,7 @@ class Engine:
                 n_threads = run.execute(self.entry, wanted)
                 run.pace.note(wanted, n_threads, 1, time.perf_counter_ns() - begin)
             else:
-                run.execute(self.entry, self.threads)
+                run.execute(self.entry, run.most_threads)
         finally:
             # Ctrl-C may come as soon as the step is done: it counts all the same.
             state.step += int(settings[at.DONE])

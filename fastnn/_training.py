@@ -100,7 +100,9 @@ class CourseTraining:
         shuffled = first_seed is not None
         engine = _CourseEngine(model)
         engine.rule = rule
-        session = engine.session(self._theta, State.zeros(model), X, Y, None, min(batch or m, m), shuffled)
+        # Labels are integers, whose conversion in every step would take a seventh of its time.
+        data = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), None
+        session = engine.session(self._theta, State.zeros(model), *data, min(batch or m, m), shuffled)
         session.run.settings[at.LOSS] = course.NANSUM if skip_nan else course.SUM
         if shuffled:
             session.run.point(at.ORDER, np.zeros(m + course.shuffle_scratch(m), np.uint32))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnn._model import State, aligned_zeros
 from fastnn._pace import Pace, guessed_step_ns
+from fastnn._small import SMALL_NET, SmallPlan, turns
 from fastnn.kernels import layout as at
 from fastnn.kernels.gradients import GROUP_ROWS, TURNED_GROUP, bias_groups, tiles_by_dots, tiles_by_products
 from fastnn.kernels.simd import NUMBER_TYPES
@@ -30,12 +31,6 @@ CHUNK = 1024
 SMALLEST_CHUNK = 128
 CHUNK_BYTES = 1 << 26
 
-# A layer of fewer outputs has its dW summed along the examples: turning its input would take longer than the sums.
-FEWEST_ROWS = 4
-
-# Up to so many parameters the update is a pass of its own: rows of a few numbers would be updated one by one.
-SMALL_NET = 8192
-
 # Bytes of activations and deltas that a block of panels may have, at a guess half a second-level cache.
 BLOCK_BYTES = 1 << 19
 
@@ -55,6 +50,13 @@ TASKS_OF = {
     at.DELIVER: (at.PREDICT, at.REMEMBER),
     at.OUTPUT_DELTA: (at.REMEMBER,),
 }
+
+
+# And those that only one of the two plans calls.
+OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.COLLECT, at.SUM_SQUARES}
+OF_LARGE = {
+    at.EXAMPLES, at.WEIGHTS_PHASE, at.SLOPE, at.GRADIENT_BY_PRODUCTS, at.GRADIENT_BY_DOTS, at.BIAS_GRADIENT,
+}  # fmt: skip
 
 
 def addresses(entries: list[Any]) -> Any:
@@ -90,7 +92,7 @@ class Run:
         chunk = min(CHUNK, max(SMALLEST_CHUNK, 1 << (CHUNK_BYTES // (sum(sizes) * item)).bit_length() - 1))
         chunk = _rounded(batch if keep_all else min(batch, chunk), width)
         panels = chunk // width
-        turned = [width == 1 or (n_in >= turned_width and n_out >= FEWEST_ROWS) for n_in, n_out in pairwise(sizes)]
+        turned = [width == 1 or turns(n_in, n_out, turned_width) for n_in, n_out in pairwise(sizes)]
         rows = [_rounded(n, lanes) if l == 0 and turned[0] and width > 1 else n for l, n in enumerate(sizes)]
         # Panels a multiple of 4096 bytes apart share their cache sets: dW of 512 units (float64) took twice as long.
         rows = [n + 1 if n * width * item % 4096 == 0 and 0 < l < depth else n for l, n in enumerate(rows)]
@@ -119,6 +121,8 @@ class Run:
             tiles = tiles_by_products if turned[l - 1] else tiles_by_dots
             slots += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
 
+        trains = task == at.TRAIN
+        small = SmallPlan(model, batch) if trains and start <= SMALL_NET else None
         n_bytes = 2 * sum(sizes) * width * item
         block = max(1, min(max(FEWEST_PANELS, BLOCK_BYTES // n_bytes), 64, panels))
         targets = _rounded(block * sizes[-1] * width, lanes)
@@ -129,11 +133,8 @@ class Run:
         empty = np.zeros(1)
         threads = engine.threads
         slack = 4 * lanes
-        # Panels are turned in whole squares, which reach so many rows behind the last one.
-        acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
         with_gradient = task not in (at.PREDICT, at.EVALUATE)
         code, beta1, beta2, epsilon = engine.rule
-        trains = task == at.TRAIN
         self.settings = np.zeros(at.N_SETTINGS, np.int64)
         s = self.settings
         s[at.TASK], s[at.DEPTH], s[at.BATCH], s[at.CHUNK], s[at.WIDTH], s[at.BLOCK] = (
@@ -150,6 +151,16 @@ class Run:
         s[at.SCRATCH_SIZE], s[at.TARGETS_IN], s[at.FACTORS_IN], s[at.DA_IN], s[at.TILE_IN] = (
             scratch, 0, targets, targets + factors, targets + factors + da,
         )  # fmt: skip
+        records, self.stays = np.zeros(1, np.int64), batch <= min(chunk, block * width)
+        self.most_threads = threads
+        if small is not None:
+            records, acts_size = small.lay_out(s, threads)
+            self.stays, self.most_threads = small.stays, min(threads, small.parts)
+            deltas_size = end = 0
+            s[at.N_SLOTS], s[at.TERMS_KEPT] = 1, keep_all
+            chunk = _rounded(batch, width) if keep_all else threads * small.panel
+        # Panels are turned in whole squares, which reach so many rows behind the last one.
+        acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
         l2 = model.l2 if task in (at.TRAIN, at.DIFFERENTIATE) else 0.0
         clip = model.clip_norm if trains and model.clip_norm is not None else 0.0
         reals = np.array(
@@ -162,10 +173,14 @@ class Run:
             at.SIZES: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: rows, at.ACTS_AT: acts_at,
             at.TURNED_AT: [*turned_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
             at.THRESHOLDS: [int(drop * 2**32) for drop in drops], at.SLOTS_AT: slots_at,
+            at.MASKS_AT: [0, *np.cumsum(sizes)[:-1]],
         }  # fmt: skip
+        if small is not None:
+            records[:, at.DROPS] = [drop > 0 for drop in drops]
         self.arrays: list[Any] = [empty] * at.TABLE_SIZE
         put = self.arrays.__setitem__
         put(at.SETTINGS, self.settings)
+        put(at.RECORDS, records.reshape(-1))
         for index, values in integers.items():
             put(index, np.array(values, np.int64))
         self.costs, self.sums, self.rates = np.zeros(1), np.zeros(1), np.zeros(1)
@@ -181,11 +196,12 @@ class Run:
         put(at.TERMS, aligned_zeros(chunk + slack, model.dtype))
         put(at.SQUARES, np.zeros(slots))
         put(at.NORMS, np.zeros(slots))
-        if with_gradient and not s[at.FUSED]:
+        if with_gradient and (not s[at.FUSED] or batch > chunk):
             put(at.GRADS, aligned_zeros(start + slack, model.dtype))
-        if s[at.FUSED] and batch > chunk:
-            put(at.GRADS, aligned_zeros(start + slack, model.dtype))
-        put(at.SCRATCH, aligned_zeros(scratch * threads, model.dtype))
+        if small is not None:
+            put(at.PART_LOSSES, np.zeros(small.parts))
+            put(at.PART_GRADS, aligned_zeros((small.parts - 1) * int(s[at.PART_SIZE]) + slack, model.dtype))
+        put(at.SCRATCH, aligned_zeros(int(s[at.SCRATCH_SIZE]) * threads, model.dtype))
         put(at.STEP_REALS, np.zeros(at.STEP_REALS_STRIDE * (threads + 1)))
         put(at.OFFSETS, np.zeros(at.OFFSETS_STRIDE * threads, np.int64))
         put(at.ORDER, np.zeros(1, np.uint32))
@@ -194,13 +210,13 @@ class Run:
         self.team = new_team()
         put(at.TEAM, self.team)
         for index, leaf in engine.all_leaves.items():
-            if task in TASKS_OF.get(index, (task,)):
+            if task in TASKS_OF.get(index, (task,)) and index not in (OF_LARGE if small is not None else OF_SMALL):
                 put(index, leaf.address(model.dtype))
         self.table = addresses(self.arrays)
         # How the data in the table are laid out, if the settings say so.
         self.laid_out: tuple[Any, ...] | None = None
         self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
-        self.pace = Pace(engine.threads, self.step_ns)
+        self.pace = Pace(self.most_threads, self.step_ns)
 
     def make_room(self, steps: int) -> None:
         """Have room for the rates and results of so many steps."""
@@ -269,21 +285,15 @@ class Run:
         self.point(at.POWERS, state.powers)
 
     def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
-        """Lay a course model's masks out as the activations: panels, units, examples; 0 or 1 / keep_prob."""
-        sizes, rows, acts_at = (self.arrays[index] for index in (at.SIZES, at.ROWS, at.ACTS_AT))
-        width, thresholds = int(self.settings[at.WIDTH]), self.arrays[at.THRESHOLDS]
-        laid_out = np.zeros_like(self.arrays[at.ACTS])
-        for layer, mask in enumerate(masks, start=1):
-            n, m = mask.shape
-            panels = -(-m // width)
-            padded = np.zeros((n, panels * width))
-            padded[:, :m] = mask / keep_prob
-            start, thresholds[layer] = acts_at[layer], 1
-            here = laid_out[start : start + panels * rows[layer] * width].reshape(panels, rows[layer], width)
-            here[:, : sizes[layer]] = padded.reshape(n, panels, width).swapaxes(0, 1)
-            self.arrays[at.KEEPS][layer] = 1.0 / keep_prob
+        """Let the table refer to a course model's masks: a row for each unit, 0 or 1 / keep_prob."""
+        hidden = range(1, len(masks) + 1)
+        self.arrays[at.THRESHOLDS][hidden] = 1
+        self.arrays[at.KEEPS][hidden] = 1.0 / keep_prob
+        if self.settings[at.PARTS]:
+            self.arrays[at.RECORDS].reshape(-1, at.RECORD)[hidden, at.DROPS] = 1
         self.settings[at.MASKED] = True
-        self.point(at.MASKS, laid_out)
+        rows = np.zeros((self.arrays[at.SIZES][0], masks[0].shape[1]))
+        self.point(at.MASKS, np.concatenate([rows, *(mask / keep_prob for mask in masks)]))
 
     def release(self) -> None:
         """Let go of the caller's data."""

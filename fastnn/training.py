@@ -26,6 +26,8 @@ __all__ = ["History", "Trainer", "train"]
 
 # Between slices Python looks at Ctrl-C.
 SLICE_SECONDS = 0.1
+# So many steps' rates and costs stay in the second-level cache: [2, 5, 2, 1] loses 2 % to longer slices' fresh memory.
+MOST_STEPS = 1 << 13
 # Multiply-adds of a first slice, before its speed is known.
 FIRST_SLICE = 1_000_000
 # A schedule's call costs about as much for one step as for so many.
@@ -343,7 +345,8 @@ class Trainer:
             if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
                 return
             # The first slice may have compiled: grow step by step, never by one measurement alone.
-            longest = min(max(1, int(count * SLICE_SECONDS / max(elapsed, 1e-9))), 16 * max(count, longest))
+            fitting = min(int(count * SLICE_SECONDS / max(elapsed, 1e-9)), MOST_STEPS)
+            longest = min(max(1, fitting), 16 * max(count, longest))
 
     def _fit_iterations(
         self,

@@ -11,7 +11,7 @@ import numpy.testing as npt
 from conftest import JIT
 from hypothesis import strategies as st
 
-from fastnn import _engine, _workspace
+from fastnn import _engine, _small, _workspace
 from fastnn._model import Model, State, aligned_zeros
 from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
@@ -176,12 +176,19 @@ def everything(problem, X, Y):
 
 
 @contextlib.contextmanager
-def small_steps(chunk=32, block_bytes=1 << 10, small_net=64):
-    """Let chunks, blocks and fused updates begin at small sizes, so that small problems meet all of them."""
+def small_steps(chunk=32, block_bytes=1 << 10, small_net=64, parts=4):
+    """Let chunks, blocks, parts and panels begin at small sizes, so that small problems meet all of them.
+
+    Networks of more than `small_net` parameters go layer by layer, others panel by panel, in `parts` parts if there
+    are so many examples.
+    """
     settings = {
         "CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "FEWEST_PANELS": 4, "SMALL_NET": small_net,
     }  # fmt: skip
-    with mock.patch.multiple(_workspace, **settings), mock.patch.object(_engine, "CHUNK", chunk):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.multiple(_workspace, **settings))
+        stack.enter_context(mock.patch.object(_engine, "CHUNK", chunk))
+        stack.enter_context(mock.patch.multiple(_small, PART_WORK=(0,) * (parts.bit_length() - 1), PANEL_BYTES=1))
         yield
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn.kernels import outputs
-from fastnn.kernels.activations import RELU, activate_span, slope_times_span
+from fastnn.kernels.activations import activate_span
 from fastnn.kernels.outputs import output_delta_panel, output_loss_panel, output_panel
 from fastnn.kernels.policy import kernel
 from fastnn.kernels.simd import VECTOR_BYTES, advance, pointer
@@ -27,11 +27,6 @@ MARGIN = 40  # numbers around every buffer
 @kernel
 def activate(code, a, n, slopes, with_slopes):
     activate_span(code, pointer(a), n, pointer(slopes), with_slopes)
-
-
-@kernel
-def times_slope(code, da, n, slopes, scale, dz):
-    slope_times_span(code, pointer(da), n, pointer(slopes), scale, pointer(dz))
 
 
 @kernel
@@ -125,21 +120,6 @@ def test_gelu_is_exact_far_below_zero(dtype):
     with mpmath.workprec(200):
         exact = [float(x * mpmath.ncdf(x)) for x in map(mpmath.mpf, z.tolist())]
     npt.assert_allclose(a, exact, rtol=tolerance(dtype, 4 if JIT else 700))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@given(size=st.integers(1, 70), in_place=st.booleans())
-def test_derivatives_times_slopes(dtype, size, in_place):
-    rng = np.random.default_rng(size)
-    da, slopes = rng.standard_normal((2, size)).astype(dtype)
-    da[0] = np.inf
-    for code in (RELU, ACTIVATIONS.index("tanh")):
-        d = framed(da)
-        out = d if in_place else framed(np.zeros_like(da))
-        times_slope(code, d[MARGIN:], size, slopes, 1.25, out[MARGIN:])
-        factor = np.where(slopes > 0, 1.25, 0).astype(dtype) if code == RELU else slopes
-        with np.errstate(invalid="ignore"):
-            npt.assert_array_equal(inside(out, da.shape), da * factor)
 
 
 def panels(dtype):

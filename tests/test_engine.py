@@ -79,6 +79,12 @@ def test_any_training_in_small_chunks_and_blocks(problem, chunk, block_bytes):
         assert_same_results(problem)
 
 
+@given(problem=problems(), parts=st.sampled_from([1, 2, 4, 16]))
+def test_any_training_of_a_small_network_by_parts_and_panels(problem, parts):
+    with small_steps(small_net=1 << 40, parts=parts):
+        assert_same_training(problem)
+
+
 @given(problem=problems(smooth=True, dtype="float32"))
 def test_any_training_in_float32(problem):
     with small_steps():
@@ -95,7 +101,9 @@ def test_any_training_in_float32(problem):
         ((300, 513, 520, 4), 130, 64),  # the same on the way back
         ((512, 1024, 2), 90, 45),  # rows and panels a power of two apart
         ((300, 64, 5), 1500, 1500),  # gradients over two chunks, then a fused update
-        ((30, 20, 1), 2100, 1200),  # two chunks, the update a pass of its own
+        ((30, 20, 1), 2100, 1200),  # a small network: parts of several panels
+        ((70, 90, 2), 600, 600),  # a small network with panels of units of which the last is a narrow one
+        ((1, 1200, 1, 1000, 1), 200, 200),  # a small network with long sums and many units
         ((33_000, 2), 130, 130),  # an example so long that a chunk has but 128 of them
     ],
 )
@@ -133,12 +141,12 @@ def test_every_loss(output, loss, n_y, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimiser(optimizer, fused, dtype):
+def test_every_optimiser(optimizer, small, dtype):
     settings = {"l2": 0.3, "weight_decay": 0.2}
     problem = Problem((17, 9, 6), 21, 10, dtype=dtype, optimizer=optimizer, settings=settings, weighted=True)
-    with small_steps(small_net=0 if fused else 1 << 20):
+    with small_steps(small_net=1 << 20 if small else 0):
         assert_same_training(problem, (3, 20))
 
 

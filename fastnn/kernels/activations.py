@@ -134,15 +134,3 @@ def activate_span(code, a, n, slopes, with_slopes):
         softplus_pass(n, wanted, a, a, slopes)
     elif with_slopes:
         fill_pass(n, 1, slopes, slopes, 1.0)
-
-
-@inner
-def slope_times_span(code, da, n, slopes, scale, dz):
-    """dz[:n] = da times the slopes; for relu `slopes` is its activations, and the slope `scale` where they are > 0.
-
-    dz may be da.
-    """
-    if code == RELU:
-        relu_delta_pass(n, 1, slopes, da, dz, scale)
-    else:
-        product_pass(n, 1, slopes, da, dz)

@@ -1,9 +1,10 @@
 """The engine's one body: whole steps of training, or one pass forward or back, by every thread of a team.
 
-A step has two phases, each followed by a barrier. First examples: blocks of panels go forward through all layers and
-straight back, so that a block's activations stay in the second-level cache. Then weights: every tile of dW belongs to
-one thread, which sums it over all examples and updates its parameters. Every sum has one owner and one order, so the
-bits do not depend on the number of threads.
+Small networks train by the plan of `small`. For others, and for passes that are no training, a step has two phases,
+each followed by a barrier. First examples: blocks of panels go forward through all layers and straight back, so that a
+block's activations stay in the second-level cache. Then weights: every tile of dW belongs to one thread, which sums it
+over all examples and updates its parameters. Every sum has one owner and one order, so the bits do not depend on the
+number of threads.
 
 Only addresses pass through here, no numbers: the body is compiled once for float32 and float64.
 """
@@ -16,8 +17,11 @@ from fastnn.kernels import layout as at
 from fastnn.kernels.activations import RELU
 from fastnn.kernels.gradients import bias_groups, tiles_by_dots, tiles_by_products
 from fastnn.kernels.policy import Table, inner, leaf
+from fastnn.kernels.products import multiply_panels
 from fastnn.kernels.simd import advance, bytes_at, call, get, integer_at, pointer_at, put
-from fastnn.kernels.teamwork import barrier, join, leave_together
+from fastnn.kernels.teamwork import barrier, join, leave_together, share_begin
+from fastnn.kernels.tiles import BIAS, PLAIN, RELU_SLOPE, ZERO
+from fastnn.kernels.tiles import RELU as RELU_SUMS
 from fastnn.kernels.updates import ADAM
 
 
@@ -63,11 +67,15 @@ def _drop(table, settings, layer, panel, panels, width, position, step, with_slo
 def _input(table, settings, thread, first, position, size, panel, panels, width, step):
     item = get(settings, at.ITEM)
     turned = integer_at(table, at.TURNED_AT, 0) >= 0 and width > 1
+    scratch = thread * get(settings, at.SCRATCH_SIZE)
     call(
         table, at.GATHER, table, _acts(table, 0, panel, width),
         integer_at(table, at.ROWS, 0) * width,
         bytes_at(table, at.TURNED, max(0, integer_at(table, at.TURNED_AT, 0)), item),
-        get(settings, at.CHUNK) if turned else 0, thread, first, panel, panels, size,
+        get(settings, at.CHUNK) if turned else 0,
+        bytes_at(table, at.SCRATCH, scratch + get(settings, at.TARGETS_IN), item),
+        bytes_at(table, at.SCRATCH, scratch + get(settings, at.FACTORS_IN), item),
+        thread, first, panel, panels, size, width,
     )  # fmt: skip
     if get(settings, at.MASKED) != 0 and integer_at(table, at.THRESHOLDS, 0) > 0:
         _drop(table, settings, 0, panel, panels, width, position, step, 0)
@@ -81,24 +89,25 @@ def _forward_layer(table, settings, layer, position, panel, panels, width, step)
     n_in, n_out = integer_at(table, at.SIZES, layer - 1), integer_at(table, at.SIZES, layer)
     rows = integer_at(table, at.ROWS, layer)
     acts = _acts(table, layer, panel, width)
-    call(
-        table, at.PRODUCT, acts, rows * width, 1,
+    is_last = layer == get(settings, at.DEPTH)
+    code = integer_at(table, at.CODES, layer)
+    multiply_panels(
+        table, acts, rows * width, BIAS,
         bytes_at(table, at.THETA, integer_at(table, at.BIASES_AT, layer), item),
         bytes_at(table, at.THETA, integer_at(table, at.WEIGHTS_AT, layer), item), n_in, 1, n_out, n_in,
-        _acts(table, layer - 1, panel, width), integer_at(table, at.ROWS, layer - 1) * width,
-        panels, width,
+        _acts(table, layer - 1, panel, width), integer_at(table, at.ROWS, layer - 1) * width, panels, width,
+        RELU_SUMS if code == RELU and not is_last else PLAIN, acts, 0.0,
     )  # fmt: skip
-    if layer == get(settings, at.DEPTH):
+    if is_last:
         return
     learns = get(settings, at.TASK) != at.EVALUATE and get(settings, at.TASK) != at.PREDICT
-    code = integer_at(table, at.CODES, layer)
     with_slopes = 1 if learns and code != RELU else 0
     slopes = _deltas(table, layer, panel, width)
     # The rows that keep panels apart are swept over too: they are zero, or what an activation makes of it.
     size = panels * rows * width
     if code == at.USERS_OWN:
         call(pointer_at(table, at.USER_ACTIVATIONS, np.uintp), layer, acts, size, slopes, with_slopes)
-    else:
+    elif code != RELU:
         call(table, at.ACTIVATE, code, acts, size, slopes, with_slopes)
     if get(settings, at.MASKED) != 0 and integer_at(table, at.THRESHOLDS, layer) > 0:
         _drop(table, settings, layer, panel, panels, width, position, step, with_slopes)
@@ -142,12 +151,14 @@ def _backward_layer(table, settings, thread, layer, panel, panels, width):
     acts = _acts(table, layer - 1, panel, width)
     # Slopes lie where dZ will be.
     da = deltas if code == RELU else bytes_at(table, at.SCRATCH, scratch + get(settings, at.DA_IN), item)
-    call(
-        table, at.PRODUCT, da, rows * width, 0, weights, weights, 1, n_in, n_in, n_out,
-        _deltas(table, layer, panel, width), rows_out * width, panels, width,
-    )  # fmt: skip
     keep = get(pointer_at(table, at.KEEPS, np.float64), layer - 1) if get(settings, at.MASKED) != 0 else 1.0
-    call(table, at.SLOPE, code, da, acts if code == RELU else deltas, deltas, panels * rows * width, keep)
+    multiply_panels(
+        table, da, rows * width, ZERO, weights, weights, 1, n_in, n_in, n_out,
+        _deltas(table, layer, panel, width), rows_out * width, panels, width,
+        RELU_SLOPE if code == RELU else PLAIN, acts, keep,
+    )  # fmt: skip
+    if code != RELU:
+        call(table, at.SLOPE, da, deltas, deltas, panels * rows * width)
 
 
 @inner
@@ -157,10 +168,9 @@ def _input_gradient(table, settings, thread, panel, panels, width, size):
     n_in, n_out = integer_at(table, at.SIZES, 0), integer_at(table, at.SIZES, 1)
     weights = bytes_at(table, at.THETA, integer_at(table, at.WEIGHTS_AT, 1), item)
     da = bytes_at(table, at.SCRATCH, scratch + get(settings, at.DA_IN), item)
-    call(
-        table, at.PRODUCT, da, n_in * width, 0, weights, weights, 1, n_in, n_in, n_out,
-        _deltas(table, 1, panel, width), integer_at(table, at.ROWS, 1) * width,
-        panels, width,
+    multiply_panels(
+        table, da, n_in * width, ZERO, weights, weights, 1, n_in, n_in, n_out,
+        _deltas(table, 1, panel, width), integer_at(table, at.ROWS, 1) * width, panels, width, PLAIN, da, 0.0,
     )  # fmt: skip
     count = min(panels * width, size - panel * width)
     call(
@@ -251,35 +261,83 @@ def _cost(table, settings, steps):
     return get(steps, at.LOSS_SUM) + 0.5 * get(pointer_at(table, at.REALS, np.float64), at.L2) * squares
 
 
+# What `update_arena` does: adds up what the parts of a small mini-batch have left, moves the parameters, or both.
+COLLECTS, MOVES = 1, 2
+
+
 @leaf
-def update_arena(table: Table, thread: int, n: int):
-    """The update as a pass of its own, where gradients had to be complete first, or are few."""
+def update_arena(table: Table, thread: int, n: int, does: int):
+    """A thread's share of the update, where it is a pass of its own: gradients had to be complete first, or are few."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
     steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     clip = get(pointer_at(table, at.REALS, np.float64), at.CLIP)
-    if clip > 0.0:
+    if does & MOVES != 0 and clip > 0.0:
         norm = 0.0
         for slot in range(get(settings, at.N_SLOTS)):
             norm += get(pointer_at(table, at.NORMS, np.float64), slot)
         norm = math.sqrt(norm)
         put(steps, at.CLIP_FACTOR, clip / norm if norm > clip else 1.0)
-    if get(steps, at.DECAY) == 0.0:
-        _update_span(table, thread, n, 0, get(settings, at.N_PARAMETERS), 0)
+    share = get(steps, at.L2_SHARE) if does & COLLECTS != 0 else 0.0
+    if get(settings, at.PARTS) <= 1 and share == 0.0:
+        does = does & MOVES
+    if get(steps, at.DECAY) == 0.0 and share == 0.0:
+        _update_span(table, thread, n, 0, get(settings, at.N_PARAMETERS), 0, does, 0.0)
     else:
         for layer in range(1, get(settings, at.DEPTH) + 1):
             weights, biases = integer_at(table, at.WEIGHTS_AT, layer), integer_at(table, at.BIASES_AT, layer)
-            _update_span(table, thread, n, weights, biases - weights, 1)
-            _update_span(table, thread, n, biases, integer_at(table, at.SIZES, layer), 0)
+            _update_span(table, thread, n, weights, biases - weights, 1, does, share)
+            _update_span(table, thread, n, biases, integer_at(table, at.SIZES, layer), 0, does, 0.0)
 
 
 @inner
-def _update_span(table, thread, n, start, size, decayed):
+def _update_span(table, thread, n, start, size, decayed, does, share):
     item = integer_at(table, at.SETTINGS, at.ITEM)
     lines = (size + 15) // 16
-    lo, hi = lines * thread // n * 16, min(lines * (thread + 1) // n * 16, size)
+    lo, hi = share_begin(lines, thread, n) * 16, min(share_begin(lines, thread + 1, n) * 16, size)
     if lo < hi:
-        grads = bytes_at(table, at.GRADS, start + lo, item)
-        call(table, at.UPDATE, table, thread, grads, 0, start + lo, 0, 1, hi - lo, decayed)
+        if does & COLLECTS != 0:
+            call(table, at.COLLECT, table, pointer_at(table, at.GRADS, np.uint8), start + lo, hi - lo, share)
+        if does & MOVES != 0:
+            grads = bytes_at(table, at.GRADS, start + lo, item)
+            call(table, at.UPDATE, table, thread, grads, 0, start + lo, 0, 1, hi - lo, decayed)
+
+
+@inner
+def _small_batch(table, team, settings, steps, thread, n, first, count, total_weight, step):
+    """One mini-batch of a small network up to its update; see `small`."""
+    reals = pointer_at(table, at.REALS, np.float64)
+    call(
+        table, at.SMALL_EXAMPLES, table, pointer_at(table, at.THETA, np.uint8), thread, n, first, count, total_weight,
+        step,
+    )  # fmt: skip
+    put(steps, at.LOSS_SUM, 0.0)
+    squares = pointer_at(table, at.SQUARES, np.float64)
+    if thread == 0 and get(steps, at.L2_SHARE) != 0.0:
+        put(squares, 0, 0.0)
+        for layer in range(1, get(settings, at.DEPTH) + 1):
+            start, end = integer_at(table, at.WEIGHTS_AT, layer), integer_at(table, at.BIASES_AT, layer)
+            weights = bytes_at(table, at.THETA, start, get(settings, at.ITEM))
+            call(table, at.SUM_SQUARES, weights, end - start, squares)
+    barrier(team, n)
+    if thread == 0:
+        if get(settings, at.TERMS_KEPT) == 0:
+            for part in range(get(settings, at.PARTS)):
+                loss = get(pointer_at(table, at.PART_LOSSES, np.float64), part)
+                put(steps, at.LOSS_SUM, get(steps, at.LOSS_SUM) + loss)
+        elif get(settings, at.COSTED) != 0:
+            call(table, at.SUM_TERMS, pointer_at(table, at.TERMS, np.uint8), count, advance(steps, at.LOSS_SUM))
+    does = COLLECTS | MOVES
+    if get(reals, at.CLIP) > 0.0:
+        call(table, at.UPDATE_ARENA, table, thread, n, COLLECTS)
+        barrier(team, n)
+        if thread == 0:
+            norms = pointer_at(table, at.NORMS, np.float64)
+            put(norms, 0, 0.0)
+            grads = pointer_at(table, at.GRADS, np.uint8)
+            call(table, at.SUM_SQUARES, grads, get(settings, at.N_PARAMETERS), norms)
+        barrier(team, n)
+        does = MOVES
+    call(table, at.UPDATE_ARENA, table, thread, n, does)
 
 
 @inner
@@ -325,10 +383,13 @@ def _train(table, team, settings, steps, thread, n):
             put(steps, at.L2_SHARE, get(reals, at.L2) / total_weight)
             put(steps, at.DECAY, rate * get(reals, at.WEIGHT_DECAY))
             put(steps, at.CLIP_FACTOR, 1.0)
-            _batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
-            if get(settings, at.FUSED) == 0:
-                barrier(team, n)
-                call(table, at.UPDATE_ARENA, table, thread, n)
+            if get(settings, at.PARTS) != 0:
+                _small_batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
+            else:
+                _batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
+                if get(settings, at.FUSED) == 0:
+                    barrier(team, n)
+                    call(table, at.UPDATE_ARENA, table, thread, n, MOVES)
         leaving = leave_together(team, n)
         if thread == 0:
             if total_weight > 0.0:

@@ -18,6 +18,7 @@ from fastnn.kernels.simd import (
     numbers_at,
     pointer_at,
     put,
+    splat,
     store_part,
 )
 
@@ -42,7 +43,8 @@ def output_loss(
                 n, room = max(0, examples - j), width - j
                 output, target = sigmoid(load_part(a, row + j, room)), load_part(y, row + j, n)
                 store_part(a, row + j, output, room)
-                store_part(dz, row + j, load_part(a, row + j, n) * 0.0, room)
+                if n < lanes:
+                    store_part(dz, row + j, splat(dz, 0), room)
                 store_part(dz, row + j, (output - target) * share, n)
                 if get(settings, at.COSTED) != 0:
                     term = cross_entropy_terms(output, target, skip_nan)
@@ -63,13 +65,16 @@ def dropout(
     step: int, key0: int, key1: int, threshold: int, keep: float,
 ):  # fmt: skip
     """Multiply one panel by the masks that were drawn for these examples, 0 or 1 / keep_prob."""
-    rows = get(pointer_at(table, at.ROWS, np.int64), layer)
-    start = get(pointer_at(table, at.ACTS_AT, np.int64), layer) + position * rows
-    masks = advance(numbers_at(table, at.MASKS, acts), start)
-    lanes = lanes_of(acts)
-    for j in range(0, units * width, lanes):
-        n = units * width - j
-        store_part(acts, j, load_part(acts, j, n) * load_part(masks, j, n), n)
+    m = get(pointer_at(table, at.SETTINGS, np.int64), at.M)
+    # Of the layers before, each unit has a row of masks.
+    row = get(pointer_at(table, at.MASKS_AT, np.int64), layer)
+    masks = numbers_at(table, at.MASKS, acts)
+    examples = min(width, m - position)
+    for i in range(units):
+        for j in range(0, examples, lanes_of(acts)):
+            n = examples - j
+            mask = load_part(masks, (row + i) * m + position + j, n)
+            store_part(acts, i * width + j, load_part(acts, i * width + j, n) * mask, n)
 
 
 def shuffle_scratch(m):

@@ -12,8 +12,8 @@ from fastnn.kernels.simd import (
     get,
     lanes_of,
     load,
-    numbers_at,
     pointer_at,
+    prefetch,
     put,
     splat,
     store,
@@ -42,6 +42,10 @@ def read(
                 put(out, i * out_unit + t * out_example, element_at(x, first + i * unit, code, out))
 
 
+# Bytes of an example that are asked for ahead of time: examples come from memory, in pieces of 128 bytes of each.
+AHEAD = 512
+
+
 @inner
 def _copy_rows(x, start, units, offsets, examples, out, out_example):
     """`read`, where an example's numbers are contiguous and of the net's own type."""
@@ -49,6 +53,8 @@ def _copy_rows(x, start, units, offsets, examples, out, out_example):
     whole = units // lanes * lanes
     for t in range(examples):
         row = advance(x, start + get(offsets, t))
+        prefetch(row, AHEAD)
+        prefetch(row, AHEAD + 64)
         for i in range(0, whole, lanes):
             store(out, t * out_example + i, load(as_numbers(row, out), i))
         for i in range(whole, units):
@@ -124,17 +130,16 @@ def _gather_examples(table, settings, offsets, examples, width, acts, turned, ch
 
 
 @leaf
-def gather(table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, thread: int, first: int, panel: int,
-           panels: int, count: int):  # fmt: skip
+def gather(
+    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    thread: int, first: int, panel: int, panels: int, count: int, width: int,
+):  # fmt: skip
     """Panels panel, panel + 1, ... of a chunk that begins with example `first` of the order and has `count` examples.
 
-    Examples that a panel lacks are zero. Targets and factors go to the thread's scratch; labels become one-hot.
+    Examples that a panel lacks are zero; labels become one-hot.
     """
     settings = pointer_at(table, at.SETTINGS, np.int64)
-    width = get(settings, at.WIDTH)
     offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
-    scratch = advance(numbers_at(table, at.SCRATCH, acts), thread * get(settings, at.SCRATCH_SIZE))
-    targets, factors = advance(scratch, get(settings, at.TARGETS_IN)), advance(scratch, get(settings, at.FACTORS_IN))
     n_y = get(pointer_at(table, at.SIZES, np.int64), get(settings, at.DEPTH))
     y = pointer_at(table, at.Y, np.uint8)
     code, unit, plain = get(settings, at.Y_TYPE), get(settings, at.Y_UNIT), get(settings, at.Y_PLAIN)

@@ -7,7 +7,7 @@ from fastnn.kernels.losses import cross_entropy_span, pairwise_sum
 from fastnn.kernels.matmul import pack, panel_width, panels_in
 from fastnn.kernels.policy import inner, parallel_kernel
 from fastnn.kernels.simd import advance, call, get, pointer
-from fastnn.kernels.tiles import BIAS
+from fastnn.kernels.tiles import BIAS, PLAIN
 
 # Examples that go through all layers together.
 BLOCK = 64
@@ -27,9 +27,9 @@ def _cost(products, depth, sizes, weights_at, biases_at, units_at, theta, x, y, 
             n_in, n_out = get(sizes, l - 1), get(sizes, l)
             a = advance(acts, get(units_at, l) * BLOCK)
             call(
-                products, 0, a, n_out * width, BIAS, advance(theta, get(biases_at, l)),
+                products, 0, a, n_out * width, width, BIAS, advance(theta, get(biases_at, l)),
                 advance(theta, get(weights_at, l)), n_in, 1, n_out, n_in,
-                advance(acts, get(units_at, l - 1) * BLOCK), n_in * width, panels, width,
+                advance(acts, get(units_at, l - 1) * BLOCK), n_in * width, width, panels, width, PLAIN, a, 0.0,
             )  # fmt: skip
             activation_span(RELU if l < depth else SIGMOID, a, a, panels * n_out * width)
         for j in range(0, columns, width):

@@ -8,18 +8,21 @@ stored a second time, turned: [panel of units][example][unit].
 
 # The table of pointers.
 (
-    # int64 arrays: settings of the run (below), then an entry for every layer, the input being layer 0
-    SETTINGS, SIZES, WEIGHTS_AT, BIASES_AT, ROWS, ACTS_AT, TURNED_AT, DELTAS_AT, CODES, THRESHOLDS, SLOTS_AT,
+    # int64 arrays: settings of the run (below), then an entry for every layer, the input being layer 0; RECORDS has
+    # several for a layer (below)
+    SETTINGS, RECORDS, SIZES, WEIGHTS_AT, BIASES_AT, ROWS, ACTS_AT, TURNED_AT, DELTAS_AT, CODES, THRESHOLDS, SLOTS_AT,
+    MASKS_AT,
     # float64 arrays: reals of the run (below), a factor for every layer with dropout, rates of the coming steps, beta^t
     REALS, KEEPS, RATES, POWERS,
-    # numbers: all parameters, their gradients, moments
-    THETA, GRADS, V, S, H,
+    # numbers: all parameters, their gradients, moments; gradients of a mini-batch's parts, without the first part's
+    THETA, GRADS, V, S, H, PART_GRADS,
     # the caller's data, any type: examples, targets; float64 sample weights; uint32 order of an epoch
     X, Y, WEIGHTS, ORDER,
-    # numbers: one chunk of examples; a course model's masks, laid out as ACTS; examples' losses; the caller's results
+    # numbers: one chunk of examples (of a small network the inputs and targets); a course model's masks, a row of M for
+    # each unit; examples' losses; the caller's results
     ACTS, TURNED, DELTAS, MASKS, TERMS, OUT, OUT_DX,
-    # float64: sums of squares, tile by tile (weights; gradients); results of every step
-    SQUARES, NORMS, COSTS, SUMS,
+    # float64: sums of squares, tile by tile (weights; gradients); losses of a mini-batch's parts; results of every step
+    SQUARES, NORMS, PART_LOSSES, COSTS, SUMS,
     # a part for every thread: numbers; float64; int64
     SCRATCH, STEP_REALS, OFFSETS,
     # tables: of the user's own activations, layer by layer; of the user's loss
@@ -27,20 +30,29 @@ stored a second time, turned: [panel of units][example][unit].
     # int64: where threads meet
     TEAM,
     # leaves
-    READ, GATHER, PRODUCT, TRANSPOSE, ACTIVATE, SLOPE, DROPOUT, OUTPUT_ONLY, OUTPUT_LOSS, OUTPUT_DELTA, DELIVER,
-    GRADIENT_BY_PRODUCTS, GRADIENT_BY_DOTS, BIAS_GRADIENT, UPDATE, SUM_TERMS, PERMUTE,
-    EXAMPLES, WEIGHTS_PHASE, UPDATE_ARENA,
+    READ, GATHER, PRODUCT, PRODUCT_OF_ONE, BROAD_PRODUCT, TRANSPOSE, ACTIVATE, SLOPE, DROPOUT, OUTPUT_ONLY,
+    OUTPUT_LOSS, OUTPUT_DELTA, DELIVER, GRADIENT_BY_PRODUCTS, GRADIENT_BY_DOTS, BIAS_GRADIENT, UPDATE, SUM_TERMS,
+    PERMUTE,
+    EXAMPLES, WEIGHTS_PHASE, UPDATE_ARENA, SMALL_EXAMPLES, COLLECT, SUM_SQUARES,
     TABLE_SIZE,
-) = range(62)  # fmt: skip
+) = range(71)  # fmt: skip
 
 # SETTINGS
 (
     TASK, DEPTH, M, BATCH, CHUNK, WIDTH, BLOCK, ITEM, LANES, N_PARAMETERS, OPTIMIZER, OUTPUT, LOSS, FUSED, N_SLOTS,
     SHUFFLE, START, STEPS, STEP, EPOCH, KEY0, KEY1, MASKED, COSTED, STILL, DONE,
     X_TYPE, X_UNIT, X_EXAMPLE, X_PLAIN, Y_TYPE, Y_UNIT, Y_EXAMPLE, Y_PLAIN, LABELS, WEIGHTED,
-    SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX,
+    SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX, PARTS, PART_SIZE, PANEL, TURNED_IN, TERMS_KEPT,
     N_SETTINGS,
-) = range(43)  # fmt: skip
+) = range(48)  # fmt: skip
+
+# RECORDS of the plan for small networks, for each layer: its units; where in the arena its weights and biases are;
+# where in a thread's SCRATCH its activations, slopes, dZ, and turned activations are (of the input, in ACTS: how many
+# numbers an example has); its activation; whether it has dropout; how its dW is summed.
+(
+    UNITS, W_AT, B_AT, A_AT, SLOPES_AT, D_AT, T_AT, CODE, DROPS, BY_PRODUCTS,
+) = range(10)  # fmt: skip
+RECORD = 16
 
 # REALS
 L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, N_REALS = range(9)
@@ -58,7 +70,7 @@ TRAIN, DIFFERENTIATE, EVALUATE, PREDICT, REMEMBER, RETURN = range(6)
 STEP_REALS_STRIDE = 16
 
 # Examples in the widest panel: a thread's share of OFFSETS.
-OFFSETS_STRIDE = 64
+OFFSETS_STRIDE = 1024
 
 # CODES and LOSS: a function of the user's own.
 USERS_OWN = -1

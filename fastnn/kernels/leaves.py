@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.kernels import body as steps
-from fastnn.kernels import course, gather, gradients, products, stages, updates
+from fastnn.kernels import course, gather, gradients, products, small, stages, updates
 from fastnn.kernels import layout as at
 from fastnn.kernels.body import body
 from fastnn.kernels.policy import Leaf, Numbers, users_function, users_leaf
@@ -18,6 +18,8 @@ LEAVES = {
     at.READ: gather.read,
     at.GATHER: gather.gather,
     at.PRODUCT: products.product,
+    at.PRODUCT_OF_ONE: products.product_of_one,
+    at.BROAD_PRODUCT: products.broad_product,
     at.TRANSPOSE: gather.transpose,
     at.ACTIVATE: stages.activate,
     at.SLOPE: stages.slope,
@@ -35,6 +37,9 @@ LEAVES = {
     at.EXAMPLES: steps.examples,
     at.WEIGHTS_PHASE: steps.weights,
     at.UPDATE_ARENA: steps.update_arena,
+    at.SMALL_EXAMPLES: small.small_examples,
+    at.COLLECT: small.collect,
+    at.SUM_SQUARES: small.sum_squares,
 }
 
 # The course's `model`s: the engine's steps, with the notebooks' loss, masks and shuffles.

@@ -26,7 +26,7 @@ from fastnn.kernels.simd import (
     store_part,
     transpose_tile,
 )
-from fastnn.kernels.tiles import PARTIAL_SUM, ZERO
+from fastnn.kernels.tiles import PARTIAL_SUM, PLAIN, ZERO
 
 # Elements of a strip's operand and result: 256 KB of doubles stay in the second-level cache.
 STRIP_ELEMENTS = 1 << 15
@@ -105,7 +105,10 @@ def strip_product(table, W, row, step, n_out, depth, seed, bias, A, lda, columns
     width, panels = panel_width(A), panels_in(columns, A)
     pack(A, lda, depth, columns, scratch)
     result = advance(scratch, panels * width * depth)
-    call(table, 0, result, n_out * width, seed, bias, W, row, step, n_out, depth, scratch, depth * width, panels, width)
+    call(
+        table, 0, result, n_out * width, width, seed, bias, W, row, step, n_out, depth, scratch, depth * width, width,
+        panels, width, PLAIN, result, 0.0,
+    )  # fmt: skip
     return result
 
 
@@ -144,8 +147,8 @@ def _gradient_by_products(table, D, rows, A, units, m, G, scratch):
             for i in range(0, n, width):
                 _turn(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
             call(
-                table, 0, sums, rows * width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows, depth,
-                scratch, depth * width, panels, width,
+                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows,
+                depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0,
             )  # fmt: skip
         for i in range(rows):
             unpack_row(sums, i, rows, n, advance(G, i * units + first))

@@ -1,8 +1,20 @@
 """W A and W^T dZ for panels of examples, from tiles (tiles.py): forward and backward of a layer."""
 
+from fastnn.kernels import layout as at
 from fastnn.kernels.policy import Numbers, inner, leaf
-from fastnn.kernels.simd import advance, lanes_of, load, load_part, stack_buffer, store
-from fastnn.kernels.tiles import HEIGHTS, PARTIAL_SUM, WIDE, registers_lanes, single, wide
+from fastnn.kernels.simd import advance, call, lanes_of, load, load_part, number_like, stack_buffer, store
+from fastnn.kernels.tiles import (
+    BROAD,
+    BROAD_HEIGHTS,
+    HEIGHTS,
+    PARTIAL_SUM,
+    PLAIN,
+    WIDE,
+    broad,
+    registers_lanes,
+    single,
+    wide,
+)
 
 # Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the second-level cache. Of few
 # panels longer parts do, which saves partial sums: W A of 512 x 784 for 4 panels (float64) gains 3 %.
@@ -18,7 +30,12 @@ COPY_SIZE = 16 * COPIED_VECTORS * (DEPTH_BLOCK + 16)
 
 _wide0, _wide1, _wide2, _wide3 = wide
 _single0, _single1, _single2, _single3 = single
+_broad0, _broad1 = broad
 H0, H1, H2, H3 = HEIGHTS
+BROAD_HEIGHT, _ = BROAD_HEIGHTS
+
+# Broad tiles are for no more rows, or for no longer sums.
+FEW_ROWS, SHORT = 4, 8
 
 
 @inner
@@ -32,29 +49,19 @@ def tile_height(rows):
 
 
 @inner
-def _wide_panels(height, C, c_panel, width, seed, bias, W, row, step, B, b_panel, panels, depth, columns):
+def _wide_panels(
+    height, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, ldb, panels, width, depth, columns, epilogue, E, keep
+):  # fmt: skip
     for j in range(0, width, columns):
-        c, b = advance(C, j), advance(B, j)
+        c, b, e = advance(C, j), advance(B, j), advance(E, j)
         if height == H0:
-            _wide0(c, c_panel, width, seed, bias, W, row, step, b, b_panel, width, panels, depth)
+            _wide0(c, c_panel, ldc, seed, bias, W, row, step, b, b_panel, ldb, panels, depth, epilogue, e, keep)
         elif height == H1:
-            _wide1(c, c_panel, width, seed, bias, W, row, step, b, b_panel, width, panels, depth)
+            _wide1(c, c_panel, ldc, seed, bias, W, row, step, b, b_panel, ldb, panels, depth, epilogue, e, keep)
         elif height == H2:
-            _wide2(c, c_panel, width, seed, bias, W, row, step, b, b_panel, width, panels, depth)
+            _wide2(c, c_panel, ldc, seed, bias, W, row, step, b, b_panel, ldb, panels, depth, epilogue, e, keep)
         else:
-            _wide3(c, c_panel, width, seed, bias, W, row, step, b, b_panel, width, panels, depth)
-
-
-@inner
-def _single_columns(height, C, c_panel, seed, bias, W, row, step, B, b_panel, panels, depth):
-    if height == H0:
-        _single0(C, c_panel, 1, seed, bias, W, row, step, B, b_panel, 1, panels, depth)
-    elif height == H1:
-        _single1(C, c_panel, 1, seed, bias, W, row, step, B, b_panel, 1, panels, depth)
-    elif height == H2:
-        _single2(C, c_panel, 1, seed, bias, W, row, step, B, b_panel, 1, panels, depth)
-    else:
-        _single3(C, c_panel, 1, seed, bias, W, row, step, B, b_panel, 1, panels, depth)
+            _wide3(c, c_panel, ldc, seed, bias, W, row, step, b, b_panel, ldb, panels, depth, epilogue, e, keep)
 
 
 @inner
@@ -72,46 +79,126 @@ def _copied_columns(W, step, rows, steps, copy, tile):
 
 @leaf
 def product(
-    C: Numbers, c_panel: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int, depth: int,
-    B: Numbers, b_panel: int, panels: int, width: int,
+    C: Numbers, c_panel: int, ldc: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int,
+    depth: int, B: Numbers, b_panel: int, ldb: int, panels: int, width: int, epilogue: int, E: Numbers, keep: float,
 ):  # fmt: skip
-    """C = seed + W B for `panels` panels: C[i, j] = seed + sum_k W[i*row + k*step] B[k, j].
+    """C = epilogue(seed + W B) for `panels` panels: C[i, j] = seed + sum_k W[i*row + k*step] B[k, j].
 
-    The seed is 0 or, with `seed` BIAS, bias[i]. Panels are `width` examples wide: 128 bytes, or one example.
+    The seed is 0; with `seed` BIAS bias[i]; with PARTIAL_SUM what C holds. Panels are `width` columns wide, 128 bytes.
+    Rows of C lie `ldc` apart, those of B `ldb`; E, of which some epilogues read, lies as C does.
     """
     lanes = registers_lanes(C)
+    keep_ = number_like(C, keep)
     # Rows are read where they lie. Columns, one step of a large matrix from the next, come from far away, and steps a
     # multiple of 1024 bytes apart share their cache sets: read for many panels they are worth a copy, with which
     # W^T dZ of 512 x 256 in float64 reaches 94 % of the processor's multiply-adds, without it 82.
-    copied = panels >= MANY and width > 1 and depth >= LONG and row == 1 and step >= lanes_of(C)
+    copied = panels >= MANY and depth >= LONG and row == 1 and step >= lanes_of(C)
     copy = stack_buffer(C, COPY_SIZE)
     tile = H0 * DEPTH_BLOCK + lanes_of(C)
     together = COPIED_VECTORS * lanes_of(C) // H0 * H0
-    deepest = DEPTH_BLOCK if copied else max(DEPTH_BLOCK, DEEP // panels)
-    blocks = (depth + deepest - 1) // deepest
-    block = (depth + blocks - 1) // blocks
-    for k in range(0, depth, block):
+    block = depth
+    if depth > DEPTH_BLOCK:
+        deepest = DEPTH_BLOCK if copied else max(DEPTH_BLOCK, DEEP // panels)
+        blocks = (depth + deepest - 1) // deepest
+        block = (depth + blocks - 1) // blocks
+    k = 0
+    # Not a range, which divides by its step.
+    while k < depth:
         steps = min(block, depth - k)
         begin = seed if k == 0 else PARTIAL_SUM
+        end = epilogue if k + steps == depth else PLAIN
         i = 0
         while i < rows:
             height = tile_height(rows - i)
             weights, first = advance(W, i * row + k * step), advance(bias, i)
             weights_row, weights_step = row, step
             if copied:
-                at = i % together
-                if at == 0:
+                at_row = i % together
+                if at_row == 0:
                     _copied_columns(weights, step, min(together, rows - i), steps, copy, tile)
-                weights = advance(copy, at // H0 * tile + at % H0)
+                weights = advance(copy, at_row // H0 * tile + at_row % H0)
                 weights_row, weights_step = 1, H0
-            c, b = advance(C, i * width), advance(B, k * width)
-            if width == 1:
-                _single_columns(
-                    height, c, c_panel, begin, first, weights, weights_row, weights_step, b, b_panel, panels, steps
-                )
-            else:
-                _wide_panels(
-                    height, c, c_panel, width, begin, first, weights, weights_row, weights_step, b, b_panel, panels,
-                    steps, WIDE * lanes,
-                )  # fmt: skip
+            c, b, e = advance(C, i * ldc), advance(B, k * ldb), advance(E, i * ldc)
+            _wide_panels(
+                height, c, c_panel, ldc, begin, first, weights, weights_row, weights_step, b, b_panel, ldb, panels,
+                width, steps, WIDE * lanes, end, e, keep_,
+            )  # fmt: skip
             i += height
+        k += steps
+
+
+@leaf
+def product_of_one(
+    C: Numbers, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int, depth: int, B: Numbers,
+    epilogue: int, E: Numbers, keep: float,
+):  # fmt: skip
+    """As `product`, for a single example."""
+    keep_ = number_like(C, keep)
+    i = 0
+    while i < rows:
+        height = tile_height(rows - i)
+        c, first, w, e = advance(C, i), advance(bias, i), advance(W, i * row), advance(E, i)
+        if height == H0:
+            _single0(c, 1, 1, seed, first, w, row, step, B, 1, 1, 1, depth, epilogue, e, keep_)
+        elif height == H1:
+            _single1(c, 1, 1, seed, first, w, row, step, B, 1, 1, 1, depth, epilogue, e, keep_)
+        elif height == H2:
+            _single2(c, 1, 1, seed, first, w, row, step, B, 1, 1, 1, depth, epilogue, e, keep_)
+        else:
+            _single3(c, 1, 1, seed, first, w, row, step, B, 1, 1, 1, depth, epilogue, e, keep_)
+        i += height
+
+
+@leaf
+def broad_product(
+    C: Numbers, columns: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int, depth: int,
+    B: Numbers, spans: int, epilogue: int, E: Numbers, keep: float,
+):  # fmt: skip
+    """As `product`, for the first `spans` times 8 registers of rows of so many columns."""
+    span, keep_ = BROAD * registers_lanes(C), number_like(C, keep)
+    i = 0
+    while i < rows:
+        c, w, first, e = advance(C, i * columns), advance(W, i * row), advance(bias, i), advance(E, i * columns)
+        if rows - i >= BROAD_HEIGHT:
+            _broad0(c, span, columns, seed, first, w, row, step, B, span, columns, spans, depth, epilogue, e, keep_)
+            i += BROAD_HEIGHT
+        else:
+            _broad1(c, span, columns, seed, first, w, row, step, B, span, columns, spans, depth, epilogue, e, keep_)
+            i += 1
+
+
+@inner
+def multiply_panels(
+    table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep
+):  # fmt: skip
+    """The product for one panel behind the other."""
+    if width == 1:
+        call(table, at.PRODUCT_OF_ONE, C, seed, bias, W, row, step, rows, depth, B, epilogue, E, keep)
+    else:
+        call(
+            table, at.PRODUCT, C, c_panel, width, seed, bias, W, row, step, rows, depth, B, b_panel, width, panels,
+            width, epilogue, E, keep,
+        )  # fmt: skip
+
+
+@inner
+def multiply_blocks(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep):
+    """The product for blocks of columns side by side; pointers are to numbers."""
+    if width == 1:
+        call(table, at.PRODUCT_OF_ONE, C, seed, bias, W, row, step, rows, depth, B, epilogue, E, keep)
+        return
+    columns, done = blocks * width, 0
+    if rows <= FEW_ROWS or depth <= SHORT:
+        span = BROAD * registers_lanes(C)
+        spans = columns // span
+        if spans > 0:
+            call(
+                table, at.BROAD_PRODUCT, C, columns, seed, bias, W, row, step, rows, depth, B, spans, epilogue, E, keep
+            )
+        done = spans * span
+    if done < columns:
+        left = blocks if done == 0 else (columns - done) // (2 * lanes_of(C))
+        call(
+            table, at.PRODUCT, advance(C, done), width, columns, seed, bias, W, row, step, rows, depth,
+            advance(B, done), width, columns, left, width, epilogue, advance(E, done), keep,
+        )  # fmt: skip

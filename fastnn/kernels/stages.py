@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.activations import activate_span, slope_times_span
+from fastnn.kernels.activations import activate_span, product_pass
 from fastnn.kernels.outputs import (
     SIGMOID,
     output_delta_panel,
@@ -57,14 +57,14 @@ def deliver(panels: Numbers, stride: int, units: int, width: int, count: int, ou
 
 @leaf
 def activate(code: int, a: Numbers, n: int, slopes: Numbers, with_slopes: int):
-    """Replace n numbers by their activations, and write their slopes if wanted and the activation is not relu."""
+    """Replace n numbers by their activations, not relu's, and write their slopes if wanted."""
     activate_span(code, a, n, slopes, with_slopes != 0)
 
 
 @leaf
-def slope(code: int, da: Numbers, slopes: Numbers, dz: Numbers, n: int, keep: float):
-    """dZ = dA times the slopes; for relu `slopes` is its activations, and the slope `keep` where they are > 0."""
-    slope_times_span(code, da, n, slopes, number_like(da, keep), dz)
+def slope(da: Numbers, slopes: Numbers, dz: Numbers, n: int):
+    """dZ = dA times the slopes that were written down."""
+    product_pass(n, 1, slopes, da, dz)
 
 
 @leaf

@@ -61,6 +61,12 @@ _is_wasteful = inner(is_wasteful)
 
 
 @inner
+def share_begin(size, k, n):
+    """Where share k begins of `size` things that are cut into n shares; a division takes 4 ns."""
+    return size * k if n == 1 else size * k // n
+
+
+@inner
 def join(team, n):
     """Wait until all `n` threads are there, then True; if they do not come, False for all, even for the late.
 

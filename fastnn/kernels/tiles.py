@@ -20,7 +20,14 @@ from fastnn.kernels.host import LEVEL, TILES
 # What the accumulators begin with.
 ZERO, BIAS, PARTIAL_SUM = 0, 1, 2
 
-REGISTER_BYTES, WIDE, HEIGHTS = TILES[LEVEL]
+# What becomes of the sums Z before they are stored: Z; max(Z, 0), which keeps NaN; Z times `keep` where E > 0, else
+# times 0; Z E.
+PLAIN, RELU, RELU_SLOPE, SLOPE = range(4)
+
+REGISTER_BYTES, WIDE, HEIGHTS, BROAD_HEIGHTS = TILES[LEVEL]
+
+# Registers side by side in a broad tile: for few rows or short sums, whose instructions would be about weights.
+BROAD = 8
 
 # Rows of other arrays that a sum over panels asks for in a panel.
 ROWS_AHEAD = 2
@@ -61,13 +68,7 @@ class _Emitter:
         instruction.align = self.align
 
     def broadcast(self, pointer):
-        number = self.builder.load(pointer)
-        if self.lanes == 1:
-            return number
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
+        return self.numbers(self.builder.load(pointer))
 
     def prefetch(self, pointer):
         i32, address = ir.IntType(32), ir.IntType(8).as_pointer()
@@ -78,6 +79,15 @@ class _Emitter:
 
     def zero(self):
         return ir.Constant(self.vector, [0.0] * self.lanes if self.lanes > 1 else 0.0)
+
+    def numbers(self, value):
+        """A number that is known only when the tile runs, in every lane."""
+        if self.lanes == 1:
+            return value
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
 
     def phis(self):
         return {cell: self.builder.phi(self.vector) for cell in self.cells}
@@ -117,15 +127,43 @@ def _multiply_add(emit, w, row, b, sums):
     return new
 
 
-def _emit_product(emit, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth):
+def _finish(emit, sums, epilogue, C, ldc, E, keep, following):
+    """Write the four ways to store a tile's sums; each goes on to the block `following`."""
+    builder = emit.builder
+
+    def relu(z, _):
+        return builder.select(builder.fcmp_ordered("<", z, emit.zero()), emit.zero(), z)
+
+    def relu_slope(z, e):
+        # Times 0, so that an infinite sum gives NaN as in NumPy.
+        scale = builder.select(builder.fcmp_ordered(">", e, emit.zero()), emit.numbers(keep), emit.zero())
+        return builder.fmul(z, scale)
+
+    ways = {PLAIN: lambda z, _: z, RELU: relu, RELU_SLOPE: relu_slope, SLOPE: builder.fmul}
+    blocks = {way: builder.append_basic_block("store") for way in ways}
+    switch = builder.switch(epilogue, blocks[PLAIN])
+    for way, formula in ways.items():
+        if way != PLAIN:
+            switch.add_case(_constant(way), blocks[way])
+        builder.position_at_end(blocks[way])
+        for i, j in emit.cells:
+            e = emit.load(emit.cell(E, ldc, i, j)) if way in (RELU_SLOPE, SLOPE) else None
+            emit.store(formula(sums[i, j], e), emit.cell(C, ldc, i, j))
+        builder.branch(following)
+
+
+def _emit_product(
+    emit, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep
+):  # fmt: skip
     builder = emit.builder
     before = builder.block
-    blocks = {name: builder.append_basic_block(name) for name in ("panel", "zero", "bias", "sum", "begin", "k", "end")}
+    names = ("panel", "zero", "bias", "sum", "begin", "k", "end", "next")
+    blocks = {name: builder.append_basic_block(name) for name in names}
     done = builder.append_basic_block("done")
     builder.branch(blocks["panel"])
     builder.position_at_end(blocks["panel"])
-    panel, c, first = builder.phi(_I64), builder.phi(C.type), builder.phi(B.type)
-    for phi, value in ((panel, _constant(0)), (c, C), (first, B)):
+    panel, c, first, e = builder.phi(_I64), builder.phi(C.type), builder.phi(B.type), builder.phi(E.type)
+    for phi, value in ((panel, _constant(0)), (c, C), (first, B), (e, E)):
         phi.add_incoming(value, before)
     seeds = _begin(emit, blocks, seed, c, ldc, bias, blocks["begin"])
 
@@ -153,11 +191,13 @@ def _emit_product(emit, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, w
     builder.cbranch(builder.icmp_signed("<", next_k, depth), blocks["k"], blocks["end"])
 
     builder.position_at_end(blocks["end"])
-    for i, j in emit.cells:
-        emit.store(new[i, j], emit.cell(c, ldc, i, j))
+    _finish(emit, new, epilogue, c, ldc, e, keep, blocks["next"])
+    builder.position_at_end(blocks["next"])
     next_panel = builder.add(panel, _constant(1))
-    for phi, value in ((panel, next_panel), (c, emit.at(c, c_panel)), (first, emit.at(first, b_panel))):
-        phi.add_incoming(value, blocks["end"])
+    for phi, value in ((panel, next_panel), (first, emit.at(first, b_panel))):
+        phi.add_incoming(value, blocks["next"])
+    for phi, value in ((c, emit.at(c, c_panel)), (e, emit.at(e, c_panel))):
+        phi.add_incoming(value, blocks["next"])
     builder.cbranch(builder.icmp_signed("<", next_panel, panels), blocks["panel"], done)
     builder.position_at_end(done)
 
@@ -230,17 +270,19 @@ def _emitter(context, builder, sig, rows, vectors):
 
 
 def _product_tile(rows, vectors):
-    """C = seed + W B for one tile of every panel; with no registers, of single columns."""
+    """C = seed + W B for one tile of every panel, and the epilogue; with no registers, of single columns."""
 
     @intrinsic
-    def tile(typingctx, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth):
+    def tile(
+        typingctx, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep
+    ):  # fmt: skip
         i64 = types.int64
 
         def codegen(context, builder, sig, args):
             _emit_product(_emitter(context, builder, sig, rows, vectors), *args)
             return context.get_dummy_value()
 
-        return types.void(C, i64, i64, i64, C, C, i64, i64, C, i64, i64, i64, i64), codegen
+        return types.void(C, i64, i64, i64, C, C, i64, i64, C, i64, i64, i64, i64, i64, C, C.dtype), codegen
 
     return tile
 
@@ -269,7 +311,7 @@ def _columns(array, vectors):
 
 
 def _plain_product_tile(rows, vectors):
-    def tile(C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth):
+    def tile(C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep):
         columns = _columns(C, vectors)
         for panel in range(panels):
             for i in range(rows):
@@ -279,6 +321,12 @@ def _plain_product_tile(rows, vectors):
                 for k in range(depth):
                     b = panel * b_panel + k * width
                     sums = sums + W[i * row + k * step] * B[b : b + columns]
+                if epilogue == RELU:
+                    sums = np.where(sums <= 0, 0, sums)
+                elif epilogue == RELU_SLOPE:
+                    sums = sums * np.where(E[start : start + columns] > 0, keep, 0)
+                elif epilogue == SLOPE:
+                    sums = sums * E[start : start + columns]
                 out[:] = sums
 
     return tile
@@ -318,5 +366,6 @@ _product, _sum = (_plain_product_tile, _plain_sum_tile) if config.DISABLE_JIT el
 
 # Module globals: numba cannot cache a kernel that reaches them through a closure.
 wide = [_product(rows, WIDE) for rows in HEIGHTS]
+broad = [_product(rows, BROAD) for rows in BROAD_HEIGHTS]
 single = [_product(rows, 0) for rows in HEIGHTS]
 over_panels = [_sum(rows, WIDE) for rows in HEIGHTS]
