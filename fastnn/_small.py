@@ -13,16 +13,16 @@ from fastnn.losses import HIDDEN_ACTIVATIONS
 SMALL_NET = 8192
 
 # Examples times parameters from which a mini-batch has 2, 4, 8, 16 parts. A part is one thread's, and parts cost an
-# addition of all gradients each. These and the next two decide about bits, so nothing may that a run depends on.
+# addition of all gradients each. All these constants decide about bits: nothing else than sizes, batch and dtype may.
 PART_WORK = (1 << 14, 1 << 18, 1 << 20, 1 << 22)
 
 # Bytes of a panel's activations and what belongs to them, and blocks in the widest panel. Wide panels share what a
 # layer costs beside its arithmetic: [2, 20, 3, 1] with 300 examples takes 3.6 us a step in one panel of 256 KB, 4.9 in
 # panels of 32 KB, which would stay in the first-level cache; it takes no less in larger ones.
 PANEL_BYTES = 1 << 18
-PANEL_BLOCKS = 32
+PANEL_BLOCKS = at.OFFSETS_STRIDE // 32  # a block has 32 examples at most
 
-# A mini-batch of all examples is gathered once if it has no more bytes than this.
+# A mini-batch of all examples is gathered once if it has no more bytes than about this.
 STILL_BYTES = 1 << 20
 
 

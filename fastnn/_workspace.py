@@ -176,7 +176,7 @@ class Run:
             at.MASKS_AT: [0, *np.cumsum(sizes)[:-1]],
         }  # fmt: skip
         if small is not None:
-            records[:, at.DROPS] = [drop > 0 for drop in drops]
+            records[:, at.DROPS] = [threshold > 0 for threshold in integers[at.THRESHOLDS]]
         self.arrays: list[Any] = [empty] * at.TABLE_SIZE
         put = self.arrays.__setitem__
         put(at.SETTINGS, self.settings)

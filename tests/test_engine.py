@@ -140,6 +140,15 @@ def test_every_loss(output, loss, n_y, dtype):
         assert_same_results(problem)
 
 
+@pytest.mark.needs_jit
+@dtypes
+@pytest.mark.parametrize(("output", "loss"), [*PAIRS, ("linear", quartic), ("sigmoid", quartic)])
+@pytest.mark.parametrize("m", [65, 700])
+def test_every_loss_in_wide_panels(m, output, loss, dtype):
+    problem = Problem((5, 9, 3), m, m - 1, "tanh", output, loss, dtype, weighted=True)
+    assert_same_training(problem, (3,))
+
+
 @dtypes
 @pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

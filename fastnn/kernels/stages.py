@@ -29,6 +29,9 @@ from fastnn.kernels.simd import (
     total,
 )
 
+# Losses of the user's own that are computed at a time.
+USER_LOSSES = 64
+
 
 @leaf
 def sum_terms(terms: Numbers, size: int, result: Doubles):
@@ -89,22 +92,24 @@ def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
 @inner
 def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, share, dz, terms):
     output_panel(output, a, n_y, width)
-    losses = stack_buffer(a, 64)
+    losses = stack_buffer(a, USER_LOSSES)
     for t in range(count):
         put(terms, t, 0)
     for i in range(n_y):
         row = i * width
-        call(
-            pointer_at(table, at.USER_LOSS, np.uintp), 0, advance(a, row), advance(y, row), count, losses,
-            advance(dz, row),
-        )  # fmt: skip
-        for t in range(count):
-            factor = get(weights, t) if weighted else number_like(a, 1.0)
-            put(terms, t, get(terms, t) + get(losses, t) * factor)
-            slope = get(dz, row + t) * share * factor
-            if output == SIGMOID:
-                slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
-            put(dz, row + t, slope)
+        for begin in range(0, count, USER_LOSSES):
+            end, at_begin = min(begin + USER_LOSSES, count), row + begin
+            call(
+                pointer_at(table, at.USER_LOSS, np.uintp), 0, advance(a, at_begin), advance(y, at_begin), end - begin,
+                losses, advance(dz, at_begin),
+            )  # fmt: skip
+            for t in range(begin, end):
+                factor = get(weights, t) if weighted else number_like(a, 1.0)
+                put(terms, t, get(terms, t) + get(losses, t - begin) * factor)
+                slope = get(dz, row + t) * share * factor
+                if output == SIGMOID:
+                    slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
+                put(dz, row + t, slope)
         for t in range(count, width):
             put(dz, row + t, 0)
 

@@ -322,7 +322,7 @@ def _plain_product_tile(rows, vectors):
                     b = panel * b_panel + k * width
                     sums = sums + W[i * row + k * step] * B[b : b + columns]
                 if epilogue == RELU:
-                    sums = np.where(sums <= 0, 0, sums)
+                    sums = np.where(sums < 0, 0, sums)
                 elif epilogue == RELU_SLOPE:
                     sums = sums * np.where(E[start : start + columns] > 0, keep, 0)
                 elif epilogue == SLOPE:
