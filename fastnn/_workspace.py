@@ -144,7 +144,7 @@ class Run:
         s[at.LANES], s[at.N_PARAMETERS], s[at.OPTIMIZER], s[at.N_SLOTS] = lanes, start, code, slots
         s[at.OUTPUT] = OUTPUTS.index(model.output)
         s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSSES.index(model.loss)
-        s[at.FUSED] = trains and model.clip_norm is None and start > SMALL_NET
+        s[at.FUSED] = trains and model.clip_norm is None and small is None
         s[at.KEY0], s[at.KEY1] = model.seed & 0xFFFFFFFF, model.seed >> 32
         s[at.MASKED] = trains and any(model.drops)
         s[at.COSTED] = True
@@ -173,7 +173,7 @@ class Run:
             at.SIZES: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: rows, at.ACTS_AT: acts_at,
             at.TURNED_AT: [*turned_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
             at.THRESHOLDS: [int(drop * 2**32) for drop in drops], at.SLOTS_AT: slots_at,
-            at.MASKS_AT: [0, *np.cumsum(sizes)[:-1]],
+            at.MASKS_AT: [0, 0, *np.cumsum(sizes[1:-1])],
         }  # fmt: skip
         if small is not None:
             records[:, at.DROPS] = [threshold > 0 for threshold in integers[at.THRESHOLDS]]
@@ -292,8 +292,7 @@ class Run:
         if self.settings[at.PARTS]:
             self.arrays[at.RECORDS].reshape(-1, at.RECORD)[hidden, at.DROPS] = 1
         self.settings[at.MASKED] = True
-        rows = np.zeros((self.arrays[at.SIZES][0], masks[0].shape[1]))
-        self.point(at.MASKS, np.concatenate([rows, *(mask / keep_prob for mask in masks)]))
+        self.point(at.MASKS, np.concatenate([mask / keep_prob for mask in masks]))
 
     def release(self) -> None:
         """Let go of the caller's data."""

@@ -26,7 +26,8 @@ __all__ = ["History", "Trainer", "train"]
 
 # Between slices Python looks at Ctrl-C.
 SLICE_SECONDS = 0.1
-# So many steps' rates and costs stay in the second-level cache: [2, 5, 2, 1] loses 2 % to longer slices' fresh memory.
+# So many steps' rates and costs stay in the second-level cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
+# not compiled takes 0.02 us then, and 0.03 in slices of 0.1 s.
 MOST_STEPS = 1 << 13
 # Multiply-adds of a first slice, before its speed is known.
 FIRST_SLICE = 1_000_000

@@ -66,7 +66,7 @@ def dropout(
 ):  # fmt: skip
     """Multiply one panel by the masks that were drawn for these examples, 0 or 1 / keep_prob."""
     m = get(pointer_at(table, at.SETTINGS, np.int64), at.M)
-    # Of the layers before, each unit has a row of masks.
+    # Each unit of a hidden layer has a row of masks.
     row = get(pointer_at(table, at.MASKS_AT, np.int64), layer)
     masks = numbers_at(table, at.MASKS, acts)
     examples = min(width, m - position)

@@ -133,8 +133,8 @@ class _NativeCompiler(_FunctionCompiler):
 class _Native(CFunc):
     """Machine code whose address is that of numba's own function, not of a wrapper with the calling convention of C.
 
-    A wrapper passes all arguments on: a quarter of the time of a small network's step, and 15 cycles for each call in
-    which it reads two of them at once that were stored one by one.
+    A wrapper passes all arguments on, and waits where it reads two of them at once that were stored one by one: 7 % of
+    a step of [2, 5, 2, 1] with 64 examples, 14 % of one of [2, 10, 5, 1] with a single one.
     """
 
     def __init__(self, function, signature):
