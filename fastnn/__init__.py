@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
     from fastnn._gradient_check import gradient_check
     from fastnn._history import History
+    from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
     from fastnn.runtime import show_config, warmup
@@ -36,6 +37,7 @@ _MODULES = ("gradient_checking", "initialization", "optimization", "reference", 
 _HOMES = {
     "_gradient_check": ("gradient_check",),
     "_history": ("History",),
+    "callbacks": ("Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar"),
     "network": ("Network",),
     "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
     "runtime": ("show_config", "warmup"),
@@ -49,13 +51,17 @@ __all__ = [
     "AMSGrad",
     "Adam",
     "AdamW",
+    "Checkpoint",
     "Constant",
     "Cosine",
+    "EarlyStopping",
     "History",
     "InverseScaling",
+    "LearningRateScheduler",
     "Momentum",
     "Network",
     "OneCycle",
+    "ProgressBar",
     "RMSProp",
     "StepDecay",
     "Trainer",

@@ -17,6 +17,7 @@ from fastnn._history import EpochSums, History
 from fastnn._interrupts import Interrupts
 from fastnn._model import Model, State
 from fastnn._settings import check_combination, dropped_shares, name_of
+from fastnn.callbacks import running
 from fastnn.losses import checked_loss
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
@@ -211,6 +212,60 @@ class Trainer:
             raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
         self._settings = replace(self._settings, optimizer=optimizer)
 
+    def get_learning_rate(self) -> float:
+        """Return the learning rate of the next step.
+
+        Returns
+        -------
+        float
+            The optimiser's, or what its schedule says.
+
+        Raises
+        ------
+        TypeError
+            If the optimiser is L-BFGS.
+
+        Examples
+        --------
+        >>> from fastnn import SGD, StepDecay
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1]), SGD(StepDecay(0.5, every=1, factor=0.5)))
+        >>> history = trainer.fit([[1.0]], [[1.0]], epochs=3)
+        >>> history.learning_rate, trainer.get_learning_rate()
+        ([0.5, 0.25, 0.125], 0.0625)
+        """
+        return self._next_rate("get_learning_rate")
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Put a constant learning rate in the place of the optimiser's, which may be a schedule.
+
+        Parameters
+        ----------
+        rate : float
+            The rate from the next step on, not negative.
+
+        Raises
+        ------
+        TypeError
+            If it is not a number, or the optimiser is L-BFGS.
+        ValueError
+            If it is negative or not finite.
+
+        Examples
+        --------
+        >>> from fastnn import SGD
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1]), SGD(0.5))
+        >>> trainer.set_learning_rate(0.1)
+        >>> trainer.optimizer
+        SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
+        """
+        optimizer = self._settings.optimizer
+        if isinstance(optimizer, LBFGS):
+            raise _no_rate("set_learning_rate")
+        optimizer = replace(optimizer, learning_rate=checks.not_negative("rate", rate))
+        self._settings = replace(self._settings, optimizer=optimizer)
+
     def fit(
         self,
         X: ArrayLike,
@@ -245,6 +300,7 @@ class Trainer:
             (X, Y) or (X, Y, weights) to compute the loss for after every epoch.
         callbacks : iterable of callable
             Each is called as ``callback(trainer, history)`` after every epoch; a true return value ends the training.
+            Where they have methods ``begin`` and ``end``, these are called too: see `fastnn.callbacks`.
 
         Returns
         -------
@@ -281,6 +337,7 @@ class Trainer:
         >>> history.stopped, history.epochs < 100
         (True, True)
         """
+        began = time.perf_counter()
         epochs = checks.count("epochs", epochs, 0)
         data = self._data(("X", "Y", "sample_weight"), X, Y, sample_weight)
         m = data[0].shape[1]
@@ -298,22 +355,24 @@ class Trainer:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
         history = History()
 
-        def at_epoch_end() -> bool:
-            if held_out is not None:
-                history.validation_loss.append(self._made_engine().loss(self._network.vector, *held_out))
-            answers = [callback(self, history) for callback in callbacks]  # each is called, whatever others say
-            return any(answers)
+        with running(callbacks, self, history, epochs) as after_epoch:
 
-        try:
-            with Interrupts() as interrupts:
-                if isinstance(self.optimizer, LBFGS):
-                    self._fit_iterations(data, epochs, history, at_epoch_end)
-                else:
-                    watch = at_epoch_end if callbacks or held_out is not None else None
-                    self._fit_steps(data, epochs, batch, shuffle, history, watch, interrupts)
-        except KeyboardInterrupt:
-            warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
-        history.stopped = history.epochs < epochs
+            def at_epoch_end() -> bool:
+                if held_out is not None:
+                    history.validation_loss.append(self._made_engine().loss(self._network.vector, *held_out))
+                return after_epoch()
+
+            try:
+                with Interrupts() as interrupts:
+                    if isinstance(self.optimizer, LBFGS):
+                        self._fit_iterations(data, epochs, history, began, at_epoch_end)
+                    else:
+                        watch = at_epoch_end if callbacks or held_out is not None else None
+                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts)
+            except KeyboardInterrupt:
+                warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
+            finally:
+                history.stopped = history.epochs < epochs
         return history
 
     def _fit_steps(
@@ -323,6 +382,7 @@ class Trainer:
         batch: int,
         shuffle: bool,
         history: History,
+        began: float,
         at_epoch_end: Callable[[], bool] | None,
         interrupts: Interrupts,
     ) -> None:
@@ -339,14 +399,14 @@ class Trainer:
             begin = time.perf_counter()
             interrupts.hold()
             costs, sums = session.advance(step_rates)
-            epoch.add(step_rates, costs, sums)
+            end = time.perf_counter()
+            epoch.add(step_rates, costs, sums, begin - began, end - began)
             interrupts.release()
-            elapsed = time.perf_counter() - begin
             left -= count
             if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
                 return
             # The first slice may have compiled: grow step by step, never by one measurement alone.
-            fitting = min(int(count * SLICE_SECONDS / max(elapsed, 1e-9)), MOST_STEPS)
+            fitting = min(int(count * SLICE_SECONDS / max(end - begin, 1e-9)), MOST_STEPS)
             longest = min(max(1, fitting), 16 * max(count, longest))
 
     def _fit_iterations(
@@ -354,6 +414,7 @@ class Trainer:
         data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
         epochs: int,
         history: History,
+        began: float,
         at_epoch_end: Callable[[], bool],
     ) -> None:
         """Train by L-BFGS."""
@@ -361,6 +422,7 @@ class Trainer:
 
         def after(cost: float) -> bool:
             history.loss.append(cost)
+            history.seconds.append(time.perf_counter() - began)
             state.step += 1
             state.epoch += 1
             return at_epoch_end()
@@ -412,7 +474,7 @@ class Trainer:
         Y = checks.targets("Y", Y, sizes[-1], m, network._model.output == "softmax")
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
-        rate = self._next_rate()
+        rate = self._next_rate("step")
         return (self._engine or self._made_engine()).step(network._vector, state, X, Y, sample_weight, rate)
 
     @staticmethod
@@ -428,11 +490,11 @@ class Trainer:
             self._engine = self._engine_class()(self._settings, self._n_threads)
         return self._engine
 
-    def _next_rate(self) -> float:
-        """Return the rate of the next step; a schedule's are computed many at a time."""
+    def _next_rate(self, name: str) -> float:
+        """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
         optimizer, step = self._settings.optimizer, self._state.step
         if isinstance(optimizer, LBFGS):
-            raise TypeError("step needs an optimiser with a learning rate, got LBFGS: use fit")
+            raise _no_rate(name)
         rate = optimizer.learning_rate
         if type(rate) is float:
             return rate
@@ -460,6 +522,12 @@ class Trainer:
         if weights is not None and not weights.any():
             raise ValueError(f"{weights_name} must not be zero for all examples")
         return X, Y, weights
+
+
+def _no_rate(name: str) -> TypeError:
+    """Return the error of a method that needs a learning rate."""
+    hint = ": use fit" if name == "step" else ""
+    return TypeError(f"{name} needs an optimiser with a learning rate, got LBFGS{hint}")
 
 
 def train(

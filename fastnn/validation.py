@@ -6,9 +6,11 @@ integer labels, `target_values` and `example_weights`, and what was wrong is wor
 bad input reaches.
 """
 
+import importlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -38,6 +40,7 @@ __all__ = [
     "learning_rate",
     "legacy_seed",
     "moments",
+    "needed_module",
     "network",
     "not_negative",
     "one_of",
@@ -398,11 +401,13 @@ def thread_count(value: Any) -> int | None:
 
 
 def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
-    """Return a sequence of functions as a tuple."""
+    """Return a sequence of functions as a tuple; a class is none, though it can be called."""
     if not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a sequence of functions, got {value!r}")
     found = tuple(value)
     for i, function in enumerate(found):
+        if isinstance(function, type):
+            raise TypeError(f"{name}[{i}] must be a function or an instance, got the class {function.__name__}")
         if not callable(function):
             raise TypeError(f"{name}[{i}] must be a function, got {function!r}")
     return found
@@ -482,6 +487,14 @@ def layers_for_data(name: str, layers_dims: Iterable[int], X: np.ndarray, Y: np.
     if sizes[-1] != Y.shape[0]:
         raise ValueError(f"{name} must end with the number of rows of Y, {Y.shape[0]}, got {sizes}")
     return sizes
+
+
+def needed_module(module: str, library: str, name: str) -> ModuleType:
+    """Import a module of an optional library for ``name``, which cannot do without."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{name} needs {library}, which is not installed") from error
 
 
 def _as_float(name: str, value: Any) -> float:

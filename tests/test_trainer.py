@@ -310,6 +310,45 @@ def test_a_callback_may_change_the_rate(side):
     assert bits(trainer) == bits(scheduled)
 
 
+@side
+@pytest.mark.parametrize("rate", [0.01, *RATES], ids=lambda rate: type(rate).__name__)
+def test_rates_are_told_and_set(side, rate):
+    X, Y = data()
+    trainer = side.Trainer(network(side), Adam(rate, beta1=0.8), seed=1)
+    told = []
+    note = lambda trainer, history: told.append(trainer.get_learning_rate())  # noqa: E731
+    first = trainer.get_learning_rate()
+    assert type(first) is float
+    history = trainer.fit(X, Y, epochs=4, batch_size=None, callbacks=[note])
+    assert [first, *told[:-1]] == history.learning_rate
+    trainer.set_learning_rate(1)
+    assert trainer.optimizer == Adam(1.0, beta1=0.8)
+    assert trainer.get_learning_rate() == 1.0
+    assert trainer.fit(X, Y, epochs=2, batch_size=16).learning_rate == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "kind", "message"),
+    [
+        (SGD(0.1), -1, ValueError, "rate must not be negative, got -1"),
+        (SGD(0.1), math.nan, ValueError, "rate must be finite, got nan"),
+        (SGD(0.1), Constant(0.1), TypeError, "rate must be a real number, got Constant"),
+        (LBFGS(), 0.1, TypeError, "set_learning_rate needs an optimiser with a learning rate, got LBFGS$"),
+    ],
+)
+def test_bad_rates_are_not_set(optimizer, rate, kind, message):
+    trainer = fastnn.reference.Trainer(network(fastnn.reference), optimizer)
+    with pytest.raises(kind, match=message):
+        trainer.set_learning_rate(rate)
+    assert trainer.optimizer == optimizer
+
+
+def test_lbfgs_has_no_rate_to_tell():
+    trainer = fastnn.reference.Trainer(network(fastnn.reference), LBFGS())
+    with pytest.raises(TypeError, match=r"get_learning_rate needs an optimiser with a learning rate, got LBFGS$"):
+        trainer.get_learning_rate()
+
+
 def test_other_settings_stay():
     trainer = fastnn.reference.Trainer(network(fastnn.reference), Adam())
     for other in (SGD(0.1), Adam(beta1=0.8), "adam"):

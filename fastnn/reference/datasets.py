@@ -1,9 +1,7 @@
 """The data sets of the notebooks: circles, moons, football and the planar spiral."""
 
-import importlib
 import os
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -38,7 +36,7 @@ def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     --------
     >>> train_X, train_Y, test_X, test_Y = load_circles()  # doctest: +SKIP
     """
-    datasets = _needed("sklearn.datasets", "scikit-learn", "load_dataset")
+    datasets = validation.needed_module("sklearn.datasets", "scikit-learn", "load_dataset")
     np.random.seed(1)
     train_X, train_Y = datasets.make_circles(n_samples=300, noise=0.05)
     np.random.seed(2)
@@ -72,7 +70,7 @@ def load_moons() -> tuple[np.ndarray, np.ndarray]:
     --------
     >>> train_X, train_Y = load_moons()  # doctest: +SKIP
     """
-    datasets = _needed("sklearn.datasets", "scikit-learn", "load_dataset")
+    datasets = validation.needed_module("sklearn.datasets", "scikit-learn", "load_dataset")
     np.random.seed(3)
     train_X, train_Y = datasets.make_moons(n_samples=300, noise=0.2)
     train_X, train_Y = train_X.T, train_Y.reshape(1, -1)  # (2, 300), (1, 300)
@@ -123,7 +121,7 @@ def load_2D_dataset(
             f"the football data set was looked for at {file.absolute()} and is not there; "
             f"give load_2D_dataset(path=...) the place of data.mat"
         )
-    data = _needed("scipy.io", "scipy", "load_2D_dataset").loadmat(file)
+    data = validation.needed_module("scipy.io", "scipy", "load_2D_dataset").loadmat(file)
     missing = [key for key in ("X", "y", "Xval", "yval") if key not in data]
     if missing:
         raise ValueError(f"{file.absolute()} must hold X, y, Xval and yval, and lacks {', '.join(missing)}")
@@ -172,11 +170,3 @@ def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.nd
         X[:, k * n : (k + 1) * n] = r * np.cos(t), r * np.sin(t)
     Y = np.repeat(np.array([[0, 1]], dtype=np.uint8), n, axis=1)
     return X, Y
-
-
-def _needed(module: str, library: str, function: str) -> ModuleType:
-    """Import a module of an optional library for the function that cannot do without."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{function} needs {library}, which is not installed") from error
