@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastnn._gradient_check import gradient_check
     from fastnn._history import History
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
+    from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
     from fastnn.runtime import show_config, warmup
@@ -38,6 +39,7 @@ _HOMES = {
     "_gradient_check": ("gradient_check",),
     "_history": ("History",),
     "callbacks": ("Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar"),
+    "inspection": ("plot_decision_boundary", "plot_history"),
     "network": ("Network",),
     "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
     "runtime": ("show_config", "warmup"),
@@ -70,6 +72,8 @@ __all__ = [
     "gradient_checking",
     "initialization",
     "optimization",
+    "plot_decision_boundary",
+    "plot_history",
     "reference",
     "regularization",
     "show_config",
