@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastnn._gradient_check import gradient_check
     from fastnn._history import History
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
+    from fastnn.estimators import MLPClassifier, MLPRegressor
     from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
@@ -38,6 +39,7 @@ _MODULES = ("gradient_checking", "initialization", "optimization", "reference", 
 _HOMES = {
     "_gradient_check": ("gradient_check",),
     "_history": ("History",),
+    "estimators": ("MLPClassifier", "MLPRegressor"),
     "callbacks": ("Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar"),
     "inspection": ("plot_decision_boundary", "plot_history"),
     "network": ("Network",),
@@ -60,6 +62,8 @@ __all__ = [
     "History",
     "InverseScaling",
     "LearningRateScheduler",
+    "MLPClassifier",
+    "MLPRegressor",
     "Momentum",
     "Network",
     "OneCycle",

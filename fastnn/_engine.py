@@ -46,7 +46,10 @@ def _rule(optimizer: Any) -> tuple[int, float, float, float]:
 class Session:
     """Steps over one data set; see `fastnn.reference.engine.Session`."""
 
-    def __init__(self, engine: "Engine", run: Run, theta: np.ndarray, state: State, m: int, shuffle: bool) -> None:
+    def __init__(
+        self, engine: "Engine", run: Run, theta: np.ndarray, state: State, m: int, shuffle: bool,
+        order: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         self._engine, self.run, self._state, self._start = engine, run, state, 0
         self._m, self.batch = m, int(run.settings[at.BATCH])
         settings = run.settings
@@ -55,7 +58,8 @@ class Session:
         settings[at.STILL] = not shuffle and self.batch == m and run.stays and engine.model.drops[0] == 0
         run.train(theta, state)
         if shuffle:
-            run.point(at.ORDER, np.zeros(m, np.uint32))
+            settings[at.M] = m
+            run.point(at.ORDER, np.zeros(m, np.uint32) if order is None else order)
 
     def __del__(self) -> None:
         # Not sooner: another session, in a callback say, would let the table refer to its own data.
@@ -125,6 +129,8 @@ class Engine:
     """
 
     all_leaves = LEAVES
+    # LEAST_LOSS, MOST_LOSS and LOSS_SHARE, which these leaves do not read.
+    loss_terms = 0.0, 0.0, 0.0
 
     def __init__(self, model: Model, n_threads: int | None = None) -> None:
         self.model, self.n_threads = model, n_threads

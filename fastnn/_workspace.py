@@ -11,6 +11,7 @@ import numpy as np
 from fastnn._model import State, aligned_zeros
 from fastnn._pace import Pace, guessed_step_ns
 from fastnn._small import SMALL_NET, SmallPlan, turns
+from fastnn.kernels import gather
 from fastnn.kernels import layout as at
 from fastnn.kernels.gradients import GROUP_ROWS, TURNED_GROUP, bias_groups, tiles_by_dots, tiles_by_products
 from fastnn.kernels.simd import NUMBER_TYPES
@@ -76,6 +77,26 @@ def _address(array: np.ndarray) -> int:
 
 def _rounded(count: int, unit: int) -> int:
     return -(-count // unit) * unit
+
+
+class SparseColumns:
+    """A sparse table with an example in each row, seen as columns: `shape` is (n_x, m).
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray
+        What is stored, of the net's dtype.
+    columns : numpy.ndarray, int32 or int64
+        The feature of each, below n_x.
+    starts : numpy.ndarray, int64, shape (m + 1,)
+        Where each row begins.
+    n_x : int
+        Number of features.
+    """
+
+    def __init__(self, numbers: np.ndarray, columns: np.ndarray, starts: np.ndarray, n_x: int) -> None:
+        self.numbers, self.columns, self.starts = numbers, columns, starts
+        self.shape = (n_x, starts.size - 1)
 
 
 class Run:
@@ -165,7 +186,7 @@ class Run:
         clip = model.clip_norm if trains and model.clip_norm is not None else 0.0
         reals = np.array(
             [l2, model.decay if trains else 0.0, clip, beta1, beta2, epsilon, model.label_smoothing,
-             np.finfo(model.dtype).tiny]
+             np.finfo(model.dtype).tiny, *engine.loss_terms]
         )  # fmt: skip
         codes = [0] + [at.USERS_OWN if callable(f) else HIDDEN_ACTIVATIONS.index(f) for f in model.hidden] + [0]
         drops = (*model.drops, 0.0)
@@ -213,6 +234,7 @@ class Run:
             if task in TASKS_OF.get(index, (task,)) and index not in (OF_LARGE if small is not None else OF_SMALL):
                 put(index, leaf.address(model.dtype))
         self.table = addresses(self.arrays)
+        self.sparse = False
         # How the data in the table are laid out, if the settings say so.
         self.laid_out: tuple[Any, ...] | None = None
         self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
@@ -260,13 +282,20 @@ class Run:
     def data(self, X: np.ndarray, Y: np.ndarray | None, weights: np.ndarray | None) -> None:
         """Let the table refer to the caller's data."""
         self.settings[at.M] = X.shape[1]
-        laid_out = None if Y is None else (X.dtype, X.strides, Y.dtype, Y.strides)
+        s = self.settings
+        s[at.OUT_UNIT], s[at.OUT_EXAMPLE] = X.shape[1], 1
+        if isinstance(X, SparseColumns) is not self.sparse:
+            self._choose_gather(not self.sparse)
+        laid_out = None if Y is None or self.sparse else (X.dtype, X.strides, Y.dtype, Y.strides)
         if laid_out is not None and laid_out == self.laid_out:
             # One mini-batch after the other comes from the caller's loop: only the addresses are new.
             self.arrays[at.X], self.arrays[at.Y] = X, Y
             self.table[at.X], self.table[at.Y] = _address(X), _address(Y)
         else:
-            self.read(at.X, X, at.X_TYPE, at.X_UNIT, at.X_EXAMPLE)
+            if self.sparse:
+                self._read_sparse(X)
+            else:
+                self.read(at.X, X, at.X_TYPE, at.X_UNIT, at.X_EXAMPLE)
             if Y is not None:
                 self.settings[at.LABELS] = Y.ndim == 1
                 self.read(at.Y, Y, at.Y_TYPE, at.Y_UNIT, at.Y_EXAMPLE)
@@ -275,6 +304,31 @@ class Run:
         self.settings[at.WEIGHTED] = weights is not None
         if weights is not None:
             self.point(at.WEIGHTS, np.ascontiguousarray(weights, np.float64))
+
+    def _choose_gather(self, sparse: bool) -> None:
+        self.sparse = sparse
+        leaf = gather.gather_sparse if sparse else gather.gather
+        self._put_leaf(at.GATHER, leaf)
+
+    def _put_leaf(self, index: int, leaf: Any) -> None:
+        self.arrays[index] = address = leaf.address(self.dtype)
+        if numba.config.DISABLE_JIT:
+            self.table = (*self.table[:index], address, *self.table[index + 1 :])
+        else:
+            self.table[index] = address
+
+    def _read_sparse(self, X: "SparseColumns") -> None:
+        """Let the table refer to a sparse table's rows."""
+        self.settings[at.X_EXAMPLE] = 1
+        self.settings[at.INDEX_BYTES] = X.columns.itemsize
+        for index, array in ((at.X, X.numbers), (at.COLUMNS, X.columns), (at.ROW_STARTS, X.starts)):
+            self.point(index, array)
+
+    def pick(self, rows: np.ndarray) -> None:
+        """Take only these of the data's examples, in this order: uint32, contiguous."""
+        self.settings[at.SHUFFLE], self.settings[at.M] = 1, rows.size
+        self.settings[at.OUT_UNIT] = rows.size
+        self.point(at.ORDER, rows)
 
     def train(self, theta: np.ndarray, state: State) -> None:
         """Let the table refer to what training changes."""
@@ -297,7 +351,10 @@ class Run:
     def release(self) -> None:
         """Let go of the caller's data."""
         arrays = self.arrays
-        arrays[at.X] = arrays[at.Y] = arrays[at.WEIGHTS] = arrays[at.OUT] = arrays[at.OUT_DX] = arrays[at.SETTINGS]
+        self.settings[at.SHUFFLE] = 0
+        arrays[at.COLUMNS] = arrays[at.ROW_STARTS] = arrays[at.X] = arrays[at.Y] = arrays[at.WEIGHTS] = arrays[
+            at.OUT
+        ] = arrays[at.OUT_DX] = arrays[at.SETTINGS]
 
     def mean_cost(self) -> float:
         """Cost of the only mini-batch; NaN if its weights are all zero."""

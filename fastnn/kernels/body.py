@@ -175,7 +175,7 @@ def _input_gradient(table, settings, thread, panel, panels, width, size):
     count = min(panels * width, size - panel * width)
     call(
         table, at.DELIVER, da, n_in * width, n_in, width, count, bytes_at(table, at.OUT_DX, panel * width, item),
-        get(settings, at.M),
+        get(settings, at.M), 1,
     )  # fmt: skip
 
 
@@ -198,10 +198,11 @@ def examples(table: Table, thread: int, n: int, first: int, position: int, size:
         _output(table, settings, thread, panel, panels, width, size, total_weight)
         if task == at.PREDICT or task == at.REMEMBER:
             n_y = integer_at(table, at.SIZES, depth)
+            example = get(settings, at.OUT_EXAMPLE)
             call(
                 table, at.DELIVER, _acts(table, depth, panel, width), n_y * width, n_y,
-                width, min(panels * width, size - panel * width), bytes_at(table, at.OUT, first + panel * width, item),
-                get(settings, at.M),
+                width, min(panels * width, size - panel * width),
+                bytes_at(table, at.OUT, (first + panel * width) * example, item), get(settings, at.OUT_UNIT), example,
             )  # fmt: skip
         elif task != at.EVALUATE:
             for layer in range(depth, 1, -1):

@@ -12,6 +12,7 @@ from fastnn.kernels.simd import (
     get,
     lanes_of,
     load,
+    numbers_at,
     pointer_at,
     prefetch,
     put,
@@ -129,6 +130,41 @@ def _gather_examples(table, settings, offsets, examples, width, acts, turned, ch
             call(table, at.TRANSPOSE, here, wide, width, present, advance(acts, i * width), width)
 
 
+@inner
+def gather_targets(table, offsets, targets, factors, first, p, begin, examples, width):
+    """Targets and sample weights of panel p of the present ones, where the task needs any.
+
+    `offsets` are those of X, if X is dense.
+    """
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    if get(settings, at.TASK) > at.EVALUATE:
+        return
+    n_y = get(pointer_at(table, at.SIZES, np.int64), get(settings, at.DEPTH))
+    y = pointer_at(table, at.Y, np.uint8)
+    code, unit, plain = get(settings, at.Y_TYPE), get(settings, at.Y_UNIT), get(settings, at.Y_PLAIN)
+    shuffled = get(settings, at.SHUFFLE) != 0
+    if get(settings, at.X_EXAMPLE) != get(settings, at.Y_EXAMPLE):
+        _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.Y_EXAMPLE))
+    here = advance(targets, p * n_y * width)
+    if get(settings, at.LABELS) != 0:
+        for i in range(n_y * width):
+            put(here, i, 0)
+        label = advance(factors, p * width)
+        call(table, at.READ, code, plain, y, 0, 0, 1, offsets, examples, label, 0, 1)
+        for t in range(examples):
+            # Labels were checked, but the array is the caller's and may have changed since.
+            row = np.int64(get(label, t))
+            if 0 <= row < n_y:
+                put(here, row * width + t, 1)
+    else:
+        call(table, at.READ, code, plain, y, 0, unit, n_y, offsets, examples, here, width, 1)
+    if get(settings, at.WEIGHTED) != 0:
+        _offsets(table, shuffled, offsets, first + begin, examples, 1)
+        weights = pointer_at(table, at.WEIGHTS, np.float64)
+        for t in range(examples):
+            put(factors, p * width + t, get(weights, get(offsets, t)))
+
+
 @leaf
 def gather(
     table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
@@ -140,34 +176,53 @@ def gather(
     """
     settings = pointer_at(table, at.SETTINGS, np.int64)
     offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
-    n_y = get(pointer_at(table, at.SIZES, np.int64), get(settings, at.DEPTH))
-    y = pointer_at(table, at.Y, np.uint8)
-    code, unit, plain = get(settings, at.Y_TYPE), get(settings, at.Y_UNIT), get(settings, at.Y_PLAIN)
     shuffled = get(settings, at.SHUFFLE) != 0
     for p in range(panels):
         begin = (panel + p) * width
         examples = min(width, count - begin)
         _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.X_EXAMPLE))
         _gather_examples(table, settings, offsets, examples, width, advance(acts, p * stride), turned, chunk, begin)
-        if get(settings, at.TASK) > at.EVALUATE:
-            continue
-        if get(settings, at.X_EXAMPLE) != get(settings, at.Y_EXAMPLE):
-            _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.Y_EXAMPLE))
-        here = advance(targets, p * n_y * width)
-        if get(settings, at.LABELS) != 0:
-            for i in range(n_y * width):
-                put(here, i, 0)
-            label = advance(factors, p * width)
-            call(table, at.READ, code, plain, y, 0, 0, 1, offsets, examples, label, 0, 1)
-            for t in range(examples):
-                # Labels were checked, but the array is the caller's and may have changed since.
-                row = np.int64(get(label, t))
-                if 0 <= row < n_y:
-                    put(here, row * width + t, 1)
+        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
+
+
+@inner
+def _scatter_rows(table, offsets, examples, width, acts, columns):
+    """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers with one place are added."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    x, starts = numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
+    units = get(pointer_at(table, at.SIZES, np.int64), 0)
+    for i in range(units * width):
+        put(acts, i, 0)
+    for t in range(examples):
+        row = get(offsets, t)
+        for k in range(get(starts, row), get(starts, row + 1)):
+            column = np.int64(get(columns, k))
+            # Columns were checked, but the arrays are the caller's and may have changed since.
+            if 0 <= column < units:
+                put(acts, column * width + t, get(acts, column * width + t) + get(x, k))
+
+
+@leaf
+def gather_sparse(
+    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    thread: int, first: int, panel: int, panels: int, count: int, width: int,
+):  # fmt: skip
+    """`gather`, where X is a sparse table in rows (CSR), whose numbers are of the net's own type."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
+    units, wide = get(pointer_at(table, at.SIZES, np.int64), 0), turned_width(acts)
+    for p in range(panels):
+        begin = (panel + p) * width
+        examples, here = min(width, count - begin), advance(acts, p * stride)
+        _offsets(table, get(settings, at.SHUFFLE) != 0, offsets, first + begin, examples, 1)
+        if get(settings, at.INDEX_BYTES) == 4:
+            _scatter_rows(table, offsets, examples, width, here, pointer_at(table, at.COLUMNS, np.int32))
         else:
-            call(table, at.READ, code, plain, y, 0, unit, n_y, offsets, examples, here, width, 1)
-        if get(settings, at.WEIGHTED) != 0:
-            _offsets(table, shuffled, offsets, first + begin, examples, 1)
-            weights = pointer_at(table, at.WEIGHTS, np.float64)
-            for t in range(examples):
-                put(factors, p * width + t, get(weights, get(offsets, t)))
+            _scatter_rows(table, offsets, examples, width, here, pointer_at(table, at.COLUMNS, np.int64))
+        if chunk != 0:
+            for i in range(0, units, wide):
+                call(
+                    table, at.TRANSPOSE, advance(here, i * width), width, min(wide, units - i), width,
+                    advance(turned, i * chunk + begin * wide), wide,
+                )  # fmt: skip
+        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)

@@ -16,8 +16,9 @@ stored a second time, turned: [panel of units][example][unit].
     REALS, KEEPS, RATES, POWERS,
     # numbers: all parameters, their gradients, moments; gradients of a mini-batch's parts, without the first part's
     THETA, GRADS, V, S, H, PART_GRADS,
-    # the caller's data, any type: examples, targets; float64 sample weights; uint32 order of an epoch
-    X, Y, WEIGHTS, ORDER,
+    # the caller's data, any type: examples (of a sparse table the numbers, their columns, where its rows begin),
+    # targets; float64 sample weights; uint32 order of an epoch
+    X, COLUMNS, ROW_STARTS, Y, WEIGHTS, ORDER,
     # numbers: one chunk of examples (of a small network the inputs and targets); a course model's masks, a row of M for
     # each unit; examples' losses; the caller's results
     ACTS, TURNED, DELTAS, MASKS, TERMS, OUT, OUT_DX,
@@ -35,16 +36,17 @@ stored a second time, turned: [panel of units][example][unit].
     PERMUTE,
     EXAMPLES, WEIGHTS_PHASE, UPDATE_ARENA, SMALL_EXAMPLES, COLLECT, SUM_SQUARES,
     TABLE_SIZE,
-) = range(71)  # fmt: skip
+) = range(73)  # fmt: skip
 
 # SETTINGS
 (
     TASK, DEPTH, M, BATCH, CHUNK, WIDTH, BLOCK, ITEM, LANES, N_PARAMETERS, OPTIMIZER, OUTPUT, LOSS, FUSED, N_SLOTS,
     SHUFFLE, START, STEPS, STEP, EPOCH, KEY0, KEY1, MASKED, COSTED, STILL, DONE,
     X_TYPE, X_UNIT, X_EXAMPLE, X_PLAIN, Y_TYPE, Y_UNIT, Y_EXAMPLE, Y_PLAIN, LABELS, WEIGHTED,
+    INDEX_BYTES, OUT_UNIT, OUT_EXAMPLE,
     SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX, PARTS, PART_SIZE, PANEL, TURNED_IN, TERMS_KEPT,
     N_SETTINGS,
-) = range(48)  # fmt: skip
+) = range(51)  # fmt: skip
 
 # RECORDS of the plan for small networks, for each layer: its units; where in the arena its weights and biases are;
 # where in a thread's SCRATCH its activations, slopes, dZ, and turned activations are (of the input, in ACTS: how many
@@ -54,8 +56,8 @@ stored a second time, turned: [panel of units][example][unit].
 ) = range(10)  # fmt: skip
 RECORD = 16
 
-# REALS
-L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, N_REALS = range(9)
+# REALS; the last three are the estimators': bounds of a logarithmic loss, and a factor of the squared error.
+L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, LEAST_LOSS, MOST_LOSS, LOSS_SHARE, N_REALS = range(12)
 
 # STEP_REALS: what of these changes with the step, one set a thread.
 (

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.kernels import body as steps
-from fastnn.kernels import course, gather, gradients, products, small, stages, updates
+from fastnn.kernels import course, estimators, gather, gradients, products, small, stages, updates
 from fastnn.kernels import layout as at
 from fastnn.kernels.body import body
 from fastnn.kernels.policy import Leaf, Numbers, users_function, users_leaf
 from fastnn.kernels.simd import get, number_like, put
 
-__all__ = ["COURSE_LEAVES", "LEAVES", "body", "user_activation", "user_loss"]
+__all__ = ["COURSE_LEAVES", "ESTIMATOR_LEAVES", "LEAVES", "body", "user_activation", "user_loss"]
 
 LEAVES = {
     at.READ: gather.read,
@@ -50,6 +50,9 @@ COURSE_LEAVES = {
     at.SUM_TERMS: course.sum_terms,
     at.PERMUTE: course.permute,
 }
+
+# The scikit-learn estimators: their losses and their shuffles.
+ESTIMATOR_LEAVES = {**LEAVES, at.OUTPUT_LOSS: estimators.output_loss, at.PERMUTE: estimators.permute}
 
 
 # Trainers that share a function share its machine code.

@@ -120,7 +120,7 @@ def output_delta_panel(output, a, da, n_y, width):
 
 
 @inner
-def _cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta):
+def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta):
     for t in range(0, count, lanes_of(z)):
         n = count - t
         largest = _largest(z, n_y, width, t, n)
@@ -154,7 +154,7 @@ def output_loss_panel(
     kept, wanted = 1.0 - smoothing, 2 if with_delta else 1
     if loss == CROSS_ENTROPY:
         spread = smoothing / n_y
-        _cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta)
+        cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta)
     else:
         spread = smoothing * 0.5
         limit = np.inf if loss == SQUARED_ERROR else 0.0 if loss == ABSOLUTE_ERROR else 1.0

@@ -44,18 +44,21 @@ def sum_terms(terms: Numbers, size: int, result: Doubles):
 
 
 @leaf
-def deliver(panels: Numbers, stride: int, units: int, width: int, count: int, out: Numbers, row: int):
-    """out[i, t] = unit i of example t of consecutive panels, for `count` examples."""
+def deliver(
+    panels: Numbers, stride: int, units: int, width: int, count: int, out: Numbers, out_unit: int, out_example: int
+):
+    """out[i * out_unit + t * out_example] = unit i of example t of consecutive panels, for `count` examples."""
     lanes = lanes_of(out)
     for begin in range(0, count, width):
         here = advance(panels, begin // width * stride)
         examples = min(width, count - begin)
         for i in range(units):
-            if width == 1:
-                put(out, i * row + begin, get(here, i))
+            if width == 1 or out_example != 1:
+                for t in range(examples):
+                    put(out, i * out_unit + (begin + t) * out_example, get(here, i * width + t))
             else:
                 for t in range(0, examples, lanes):
-                    store_part(out, i * row + begin + t, load(here, i * width + t), examples - t)
+                    store_part(out, i * out_unit + begin + t, load(here, i * width + t), examples - t)
 
 
 @leaf

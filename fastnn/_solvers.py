@@ -1,0 +1,208 @@
+"""What trains an estimator: the engine with scikit-learn's losses and shuffles, and its stochastic solvers."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn._engine import Engine, Session
+from fastnn._model import Model, State
+from fastnn._workspace import SparseColumns
+from fastnn.kernels import layout as at
+from fastnn.kernels import updates
+from fastnn.kernels.estimators import ORDER_TAIL
+from fastnn.kernels.leaves import ESTIMATOR_LEAVES
+from fastnn.kernels.random import STATE
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnn.schedules import rates
+
+__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "moments_like"]
+
+Table = np.ndarray | SparseColumns
+
+# From here on scikit-learn's adaptive rate is too small to go on.
+SMALLEST_RATE = 1e-6
+
+
+class EstimatorEngine(Engine):
+    """The engine, with scikit-learn's losses and shuffles in place of its own."""
+
+    all_leaves = ESTIMATOR_LEAVES
+
+    def __init__(self, model: Model, n_threads: int | None) -> None:
+        super().__init__(model, n_threads)
+        eps = float(np.finfo(model.dtype).eps)
+        # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, would not fit.
+        bounds = (-np.inf, np.inf) if model.label_smoothing else (-np.log1p(-eps), -np.log(eps))
+        self.loss_terms = (*bounds, 1.0 / model.sizes[-1] if model.loss == "squared_error" else 1.0)
+
+    def ordered(
+        self, theta: np.ndarray, state: State, X: Table, Y: np.ndarray, weights: np.ndarray | None, batch: int,
+        order: "RandomOrder | None", m: int,
+    ) -> Session:  # fmt: skip
+        """Begin to train on m examples of a table, in an order of its own, or in the table's."""
+        run = self._made(at.TRAIN, batch)
+        run.data(X, Y, weights)
+        return Session(self, run, theta, state, m, order is not None, order and order.words)
+
+    def outputs(self, theta: np.ndarray, X: Table, rows: np.ndarray | None = None) -> np.ndarray:
+        """Outputs of the examples, or of some, one in each row."""
+        m = X.shape[1] if rows is None else rows.size
+        batch = min(1024, 1 << (m - 1).bit_length())
+        n_y = self.model.sizes[-1]
+        run = self._made(at.PREDICT, batch)
+        run.data(X, None, None)
+        if rows is not None:
+            run.pick(rows)
+        run.settings[at.OUT_UNIT], run.settings[at.OUT_EXAMPLE] = (1, n_y) if n_y > 1 else (m, 1)
+        out = np.empty((m, n_y), self.model.dtype)
+        run.point(at.OUT, out)
+        self._once(run, theta)
+        self.keep(at.PREDICT, batch, run)
+        return out
+
+    def mean_loss(
+        self, theta: np.ndarray, X: Table, Y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None = None
+    ) -> float:
+        """Mean loss of the examples, or of some, without dropout and L2."""
+        m = X.shape[1] if rows is None else rows.size
+        run = self._made(at.EVALUATE, m)
+        run.data(X, Y, weights)
+        if rows is not None:
+            run.pick(rows)
+        self._once(run, theta)
+        cost = run.mean_cost()
+        self.keep(at.EVALUATE, m, run)
+        return cost
+
+
+class RandomOrder:
+    """An order of examples that every epoch shuffles as a NumPy generator would, from where that stands.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        The examples, in their first order.
+    generator : numpy.random.RandomState
+        Gives the shuffles. `give_back` moves it to where its own would have.
+    shuffles : bool
+        Whether epochs shuffle at all.
+    """
+
+    def __init__(self, rows: np.ndarray, generator: np.random.RandomState, shuffles: bool) -> None:
+        m = rows.size
+        self.words = np.zeros(m + ORDER_TAIL, np.uint32)
+        self.words[:m] = rows
+        self.rows = self.words[:m]
+        self._generator, self._state = generator, None
+        state = generator.get_state(legacy=False)
+        self.by_hand = shuffles and state["bit_generator"] != "MT19937"
+        if shuffles and not self.by_hand:
+            self._state = state
+            self.words[m : m + STATE] = state["state"]["key"]
+            self.words[m + STATE], self.words[m + STATE + 1] = state["state"]["pos"], 1
+
+    def shuffle_by_hand(self) -> None:
+        """Shuffle by a generator that kernels do not know."""
+        self._generator.shuffle(self.rows)
+
+    def give_back(self) -> None:
+        """Let the generator go on behind the shuffles."""
+        if self._state is not None:
+            tail = self.words[self.rows.size :]
+            self._state["state"] = {"key": tail[:STATE].copy(), "pos": int(tail[STATE])}
+            self._generator.set_state(self._state)
+
+
+def moments_like(solver: str, momentum: float, alpha: float, beta_2: float, epsilon: float, betas: Any) -> Optimizer:
+    """Return the optimiser whose moments a solver needs."""
+    if solver == "sgd":
+        return SGD(0.0, momentum=0.5 if momentum else 0.0)
+    if solver == "rmsprop":
+        return RMSProp(0.0, rho=beta_2, epsilon=epsilon)
+    if solver == "adamw":
+        return AdamW(0.0, beta1=betas, beta2=beta_2, epsilon=epsilon, weight_decay=alpha)
+    return Adam(0.0)
+
+
+class StochasticSolver:
+    """Rule and learning rates of a stochastic solver, and the state of its updates.
+
+    ``"adam"`` is scikit-learn's: rate_t = rate sqrt(1 - beta_2^t) / (1 - beta_1^t), and epsilon is added to the root of
+    the uncorrected second moment. ``"adamw"`` and ``"rmsprop"`` are `fastnn.AdamW` and `fastnn.RMSProp`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameters; checked.
+    model : Model
+        Network and training.
+    """
+
+    def __init__(self, estimator: Any, model: Model) -> None:
+        self.solver, self.mode = estimator.solver, estimator.learning_rate
+        self.learning_rate_init = float(estimator.learning_rate_init)
+        self.learning_rate = self.learning_rate_init
+        self.power_t = estimator.power_t
+        self.betas = float(estimator.beta_1), float(estimator.beta_2)
+        self.schedule = None if isinstance(self.mode, str) else self.mode
+        self.state = State.zeros(model)
+        momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
+        if self.solver == "sgd":
+            code = updates.NESTEROV if estimator.nesterovs_momentum else updates.CLASSICAL
+            self.rule = (code, momentum, 0.0, 0.0) if momentum else (updates.SGD, 0.0, 0.0, 0.0)
+        elif self.solver == "rmsprop":
+            self.rule = updates.RMSPROP, 0.0, self.betas[1], epsilon
+        else:
+            self.rule = updates.ADAM, *self.betas, epsilon
+            if self.solver == "adam":
+                # The corrections are in the rates.
+                self.state.powers[:] = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "state": (self.state.v, self.state.s, self.state.powers, self.state.step)}
+
+    def adopt(self, model: Model) -> None:
+        """After unpickling: put the moments where vectors may read them."""
+        if isinstance(self.state, tuple):
+            v, s, powers, step = self.state
+            state = State.zeros(model)
+            state.v[:], state.s[:], state.powers[:], state.step = v, s, powers, step
+            self.state = state
+
+    def rates(self, epochs: int, steps: int, seen: int, m: int) -> np.ndarray:
+        """Return the rates of the steps of the next epochs, `seen` examples after the beginning."""
+        if self.schedule is not None:
+            result = rates(self.schedule, self.state.step, epochs * steps)
+        elif self.solver == "sgd" and self.mode == "invscaling":
+            each = [self.learning_rate, *(self._inverse(seen + k * m) for k in range(1, epochs))]
+            result = np.repeat(np.array(each), steps)
+        else:
+            result = np.full(epochs * steps, self.learning_rate)
+        if self.solver == "adam":
+            t = self.state.step + 1.0 + np.arange(result.size)
+            beta_1, beta_2 = self.betas
+            result = result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
+        return result
+
+    def _inverse(self, seen: int) -> float:
+        return self.learning_rate_init / (seen + 1) ** self.power_t
+
+    def epoch_ends(self, seen: int) -> None:
+        """Let the rate follow its mode."""
+        if self.solver == "sgd" and self.mode == "invscaling":
+            self.learning_rate = self._inverse(seen)
+
+    def stops(self, message: str, verbose: bool) -> bool:
+        """Whether training ends when it does not improve any more; otherwise the rate falls."""
+        if self.solver != "sgd" or self.mode != "adaptive":
+            if verbose:
+                print(message + " Stopping.")
+            return True
+        if self.learning_rate <= SMALLEST_RATE:
+            if verbose:
+                print(message + " Learning rate too small. Stopping.")
+            return True
+        self.learning_rate /= 5.0
+        if verbose:
+            print(f"{message} Setting learning rate to {self.learning_rate:f}")
+        return False
