@@ -2,12 +2,13 @@
 
 import math
 import multiprocessing
+import operator
 import os
 import time
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -24,8 +25,10 @@ from fastnn._model import Model
 from fastnn._settings import dropped_shares
 from fastnn._solvers import EstimatorEngine, RandomOrder, StochasticSolver, moments_like
 from fastnn._workspace import SparseColumns
+from fastnn.callbacks import running
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
+from fastnn.optimizers import SGD
 from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
@@ -42,7 +45,7 @@ _ACTIVATIONS = {"logistic": "sigmoid"}
 class BaseMLP(BaseEstimator):
     """Fits and applies a network; `MLPClassifier` and `MLPRegressor` say what their targets are."""
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({*HIDDEN_ACTIVATIONS, "logistic"}), callable],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
@@ -189,14 +192,15 @@ class BaseMLP(BaseEstimator):
         self.coefs_ = [network.parameters[f"W{layer}"].T for layer in layers]
         self.intercepts_ = [network.parameters[f"b{layer}"][:, 0] for layer in layers]
         self._views = (*self.coefs_, *self.intercepts_)
+        self._predictor = _Predictor()
         self.network_ = network
 
     def _current_network(self) -> Network:
         """Return the network of the present `coefs_` and `intercepts_`, which may be the user's own or unpickled."""
         views = self.__dict__.get("_views")
-        if views is not None and len(views) == len(self.coefs_) + len(self.intercepts_):
-            if all(a is b for a, b in zip(views, (*self.coefs_, *self.intercepts_), strict=True)):
-                return self.network_
+        present = (*self.coefs_, *self.intercepts_)
+        if views is not None and len(views) == len(present) and all(map(operator.is_, views, present)):
+            return self.network_
         coefs, intercepts = [np.asarray(c) for c in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         dtype = np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
         network = self._new_network((coefs[0].shape[0], *(c.shape[1] for c in coefs)), dtype)
@@ -208,7 +212,7 @@ class BaseMLP(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
-        for name in ("network_", "_views", "_engine"):
+        for name in ("network_", "_views", "_predictor"):
             state.pop(name, None)
         if "coefs_" in state:
             # Views are pickled with all they lie in.
@@ -282,7 +286,8 @@ class BaseMLP(BaseEstimator):
         if held_out is not None:
             evaluate = self._evaluation(engine, network, *held_out, None, None)
         elif self.early_stopping:
-            stratify = y if self._stratifies(y) else None
+            # As scikit-learn's column of booleans, whose values its messages name.
+            stratify = y.astype(bool).reshape(-1, 1) if self._stratifies(y) else None
             rows, val_rows = train_test_split(
                 np.arange(X.shape[0]), random_state=self._random_state, test_size=self.validation_fraction,
                 stratify=stratify,
@@ -307,25 +312,23 @@ class BaseMLP(BaseEstimator):
         best = network.vector.copy() if evaluate is not None else None
         epochs = 1 if incremental else self.max_iter
         self.n_iter_ = 0
-        history = self.history_ = History() if not (incremental and self.history_.epochs) else self.history_
+        if not incremental or not hasattr(self, "history_"):
+            self.history_ = History()
+        history = self.history_
         callbacks = self._callbacks()
-        try:
-            with Interrupts() as interrupts:
-                for callback in callbacks:
-                    if hasattr(callback, "begin"):
-                        callback.begin(self, history, epochs)
-                self._run(session, order, m, batch, epochs, incremental, evaluate, best, callbacks, history, interrupts)
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        finally:
-            if order is not None:
-                order.give_back()
-            if best is not None:
-                network.vector[:] = best
-            for callback in callbacks:
-                if hasattr(callback, "end"):
-                    callback.end(self, history)
-        history.stopped = self.n_iter_ < epochs
+        with running(callbacks, self, history, epochs) as after_epoch:
+            try:
+                with Interrupts() as interrupts:
+                    watch = after_epoch if callbacks else None
+                    self._run(session, order, m, batch, epochs, incremental, evaluate, best, watch, history, interrupts)
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+            finally:
+                if order is not None:
+                    order.give_back()
+                if best is not None:
+                    network.vector[:] = best
+                history.stopped = self.n_iter_ < epochs
 
     def _callbacks(self) -> tuple[Callable[..., Any], ...]:
         given = self.callbacks
@@ -359,8 +362,8 @@ class BaseMLP(BaseEstimator):
 
     def _run(
         self, session: Any, order: RandomOrder | None, m: int, batch: int, epochs: int, incremental: bool,
-        evaluate: Callable[[], tuple[float, float]] | None, best: np.ndarray | None, callbacks: tuple[Any, ...],
-        history: History, interrupts: Interrupts,
+        evaluate: Callable[[], tuple[float, float]] | None, best: np.ndarray | None,
+        after_epoch: Callable[[], bool] | None, history: History, interrupts: Interrupts,
     ) -> None:  # fmt: skip
         """Train until it has converged, slice by slice."""
         solver, patience = self._optimizer, self.n_iter_no_change
@@ -368,15 +371,15 @@ class BaseMLP(BaseEstimator):
         counts = np.full(steps, float(batch))
         counts[-1] = m - (steps - 1) * batch
         longest = max(1, FIRST_SLICE // (batch * session._engine.model.n_parameters))
-        started = time.perf_counter()
-        watched = bool(callbacks) or evaluate is not None or (order is not None and order.by_hand)
+        started, before = time.perf_counter(), 0.0
+        watched = after_epoch is not None or evaluate is not None or (order is not None and order.by_hand)
         while True:
             # So many epochs pass before anything could be decided.
             ahead = 1 if watched else min(epochs - self.n_iter_, patience + 1 - self._no_improvement_count)
             ahead = int(max(1, min(ahead, longest // steps)))
             if order is not None and order.by_hand:
                 order.shuffle_by_hand()
-            step_rates = solver.rates(ahead, steps, self.t_, m)
+            shown, step_rates = solver.rates(ahead, steps, self.t_, m)
             costs, sums = np.empty(step_rates.size), np.empty(step_rates.size)
             done = 0
             while done < step_rates.size:
@@ -394,15 +397,15 @@ class BaseMLP(BaseEstimator):
                 means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
                 losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / m
             now = time.perf_counter() - started
+            history.learning_rate += shown[steps - 1 :: steps].tolist()
+            history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
+            before, finished = now, False
             for k in range(ahead):
                 if self._epoch_ends(float(losses[k]), m, evaluate, best, history):
-                    stop = solver.stops(self._message(evaluate is not None), self.verbose)
-                    if stop:
-                        return
-                    self._no_improvement_count = 0
-            history.learning_rate += step_rates[steps - 1 :: steps].tolist()
-            answers = [callback(self, history) for callback in callbacks]
-            if any(answers) or incremental:
+                    finished = solver.stops(self._message(evaluate is not None), self.verbose)
+                    self._no_improvement_count = self._no_improvement_count if finished else 0
+            called = after_epoch is not None and after_epoch()
+            if finished or called or incremental:
                 return
             if self.n_iter_ == epochs:
                 warnings.warn(
@@ -467,20 +470,29 @@ class BaseMLP(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._current_network()
-        engine = self.__dict__.get("_engine")
-        if engine is None or engine[0] is not network or engine[1] != self.n_threads:
-            model = Model(
-                network.layer_sizes, network.hidden_activations, network.output, self._output()[1], network.dtype,
-                moments_like("sgd", 0, 0, 0, 0, 0),
-            )  # fmt: skip
-            engine = self._engine = network, self.n_threads, EstimatorEngine(model, _threads(self.n_threads))
-        out = engine[2].outputs(network.vector, _columns(X, network.dtype))
+        out = self._predictor.outputs(network, self._output()[1], self.n_threads, X)
         return np.exp(out, out=out) if self.out_activation_ == "exp" else out
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _Predictor:
+    """Keeps the engine of a fitted network for all its predictions."""
+
+    def __init__(self) -> None:
+        self._engine: EstimatorEngine | None = None
+
+    def outputs(self, network: Network, loss: str, n_threads: int | None, X: Any) -> np.ndarray:
+        threads, engine = _threads(n_threads), self._engine
+        if engine is None or engine.n_threads != threads:
+            model = Model(
+                network.layer_sizes, network.hidden_activations, network.output, loss, network.dtype, SGD(0.0)
+            )
+            engine = self._engine = EstimatorEngine(model, threads)
+        return engine.outputs(network.vector, _columns(X, network.dtype))
 
 
 def _threads(n_threads: int | None) -> int | None:

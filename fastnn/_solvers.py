@@ -169,8 +169,11 @@ class StochasticSolver:
             state.v[:], state.s[:], state.powers[:], state.step = v, s, powers, step
             self.state = state
 
-    def rates(self, epochs: int, steps: int, seen: int, m: int) -> np.ndarray:
-        """Return the rates of the steps of the next epochs, `seen` examples after the beginning."""
+    def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rates of the steps of the next epochs, `seen` examples after the beginning.
+
+        And the same with Adam's corrections, as the kernels want them.
+        """
         if self.schedule is not None:
             result = rates(self.schedule, self.state.step, epochs * steps)
         elif self.solver == "sgd" and self.mode == "invscaling":
@@ -178,11 +181,11 @@ class StochasticSolver:
             result = np.repeat(np.array(each), steps)
         else:
             result = np.full(epochs * steps, self.learning_rate)
-        if self.solver == "adam":
-            t = self.state.step + 1.0 + np.arange(result.size)
-            beta_1, beta_2 = self.betas
-            result = result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
-        return result
+        if self.solver != "adam":
+            return result, result
+        t = self.state.step + 1.0 + np.arange(result.size)
+        beta_1, beta_2 = self.betas
+        return result, result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
 
     def _inverse(self, seen: int) -> float:
         return self.learning_rate_init / (seen + 1) ** self.power_t

@@ -1,6 +1,6 @@
 """scikit-learn estimators: its MLPs' parameters, attributes and numbers, and what its users have missed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -142,7 +142,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -400,12 +400,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.datasets import load_diabetes
     >>> from fastnn import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> regressor = MLPRegressor((20,), solver="lbfgs", max_iter=100, random_state=0, tol=1.0).fit(X, y)
-    >>> bool(regressor.score(X, y) > 0.4)
+    >>> regressor = MLPRegressor(hidden_layer_sizes=(20,), learning_rate_init=0.01, tol=1e-3, random_state=0)
+    >>> bool(regressor.fit(10 * X, y / 100).score(10 * X, y / 100) > 0.4)
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
     }

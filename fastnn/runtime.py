@@ -332,8 +332,8 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     """Compile, or load from the cache, all that training and predicting need.
 
     Without it the first call does so, which takes seconds on a machine that has never run fastnn. Afterwards neither
-    `fastnn.Network` and `fastnn.Trainer` nor the `model` functions of the course compile anything, whatever the
-    layers, the batch, the activation, the loss and the optimiser.
+    `fastnn.Network` and `fastnn.Trainer`, nor the estimators, nor the `model` functions of the course compile anything,
+    whatever the layers, the batch, the activation, the loss and the optimiser.
 
     Parameters
     ----------
@@ -360,12 +360,15 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     wanted = [validation.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
     if numba.config.DISABLE_JIT:
         return
-    from fastnn.kernels.leaves import COURSE_LEAVES, LEAVES, body
+    from fastnn.kernels.gather import gather_sparse
+    from fastnn.kernels.leaves import COURSE_LEAVES, ESTIMATOR_LEAVES, LEAVES, body
 
     table = numba.typeof(np.zeros(1, np.uintp))
     for number_type in wanted:
-        leaves = [*LEAVES.values(), *(COURSE_LEAVES.values() if number_type == np.float64 else ())]
-        for leaf in (*leaves, body):
+        leaves = [*LEAVES.values(), *ESTIMATOR_LEAVES.values(), gather_sparse, body]
+        if number_type == np.float64:
+            leaves += COURSE_LEAVES.values()
+        for leaf in leaves:
             leaf.compiled(number_type)
         example = numba.typeof(np.zeros(1, number_type))
         shells.one.compile((table, table, example, example))

@@ -1,5 +1,6 @@
 """The estimators against scikit-learn's own: equal numbers, for every solver and option that both have."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
 import fastnn  # noqa: E402
 
-pytestmark = pytest.mark.needs_jit
+needs_jit = pytest.mark.needs_jit
 
 
 def digits(n=200, classes=10):
@@ -66,6 +67,7 @@ def assert_same(ours, theirs, X, rtol=1e-8):
         np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e3 * rtol, atol=rtol)
 
 
+@needs_jit
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("classes", [2, 10])
@@ -75,6 +77,7 @@ def test_classifiers_agree(solver, activation, classes):
     assert_same(ours, theirs, X, 1e-5 if solver == "lbfgs" else 1e-8)
 
 
+@needs_jit
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
@@ -86,6 +89,7 @@ def test_regressors_agree(solver, outputs, loss):
     assert_same(ours, theirs, X, 1e-5 if solver == "lbfgs" else 1e-8)
 
 
+@needs_jit
 @pytest.mark.parametrize(
     "options",
     [
@@ -117,6 +121,7 @@ def test_options_agree(options, weighted):
     assert_same(ours, theirs, X)
 
 
+@needs_jit
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_several_labels_agree(early_stopping):
     X, y = labels()
@@ -124,6 +129,7 @@ def test_several_labels_agree(early_stopping):
     assert_same(ours, theirs, X)
 
 
+@needs_jit
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 @pytest.mark.parametrize("batch_size", [1, 32])
 @pytest.mark.parametrize("hidden", [5, (150, 60)])
@@ -135,6 +141,7 @@ def test_sparse_tables_agree(form, batch_size, hidden):
     np.testing.assert_allclose(ours.predict_proba(X), ours.predict_proba(X.toarray()), rtol=1e-12)
 
 
+@needs_jit
 def test_unscaled_data_meet_the_bounds_of_the_loss():
     X, y = load_digits(return_X_y=True)
     ours, theirs = both("MLPClassifier", X[:150] * 100, y[:150], max_iter=3, learning_rate_init=0.1)
@@ -142,6 +149,7 @@ def test_unscaled_data_meet_the_bounds_of_the_loss():
     assert_same(ours, theirs, X[:150])
 
 
+@needs_jit
 def test_float32_stays_and_agrees():
     X, y = digits()
     ours, theirs = both("MLPClassifier", X.astype(np.float32), y)
@@ -149,6 +157,7 @@ def test_float32_stays_and_agrees():
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-4)
 
 
+@needs_jit
 @pytest.mark.parametrize("batch_size", [30, 200])
 def test_a_generator_goes_on_where_scikit_learn_leaves_it(batch_size):
     X, y = digits()
@@ -162,6 +171,7 @@ def test_a_generator_goes_on_where_scikit_learn_leaves_it(batch_size):
     np.testing.assert_array_equal(*after)
 
 
+@needs_jit
 def test_another_generator_shuffles_alike():
     X, y = digits()
     made = [np.random.RandomState(np.random.PCG64(5)) for _ in range(2)]
@@ -172,6 +182,7 @@ def test_another_generator_shuffles_alike():
     assert_same(*fitted, X)
 
 
+@needs_jit
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_partial_fits_agree(solver):
     X, y = digits()
@@ -182,6 +193,7 @@ def test_partial_fits_agree(solver):
     assert_same(*fitted, X)
 
 
+@needs_jit
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_warm_starts_agree(solver):
     X, y = digits()
@@ -196,6 +208,7 @@ def test_warm_starts_agree(solver):
     assert_same(*fitted, X, 1e-5 if solver == "lbfgs" else 1e-8)
 
 
+@needs_jit
 def test_the_same_lines_are_printed(capsys):
     X, y = digits()
     printed = []
@@ -207,3 +220,163 @@ def test_the_same_lines_are_printed(capsys):
             printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1] != ""
     assert printed[2] == printed[3] != ""
+
+
+def tiny(kind):
+    """A table of 14 rows, for runs without compiled code too."""
+    stream = np.random.RandomState(0)
+    X = stream.randn(14, 3)
+    targets = {
+        "two": np.array(["a", "b"])[(X[:, 0] > 0).astype(int)], "three": np.arange(14) % 3, "one": np.zeros(14, int),
+        "labels": (X > 0).astype(int), "number": X[:, 0], "numbers": X[:, :2], "counts": np.arange(14) % 4,
+    }  # fmt: skip
+    return X, targets[kind]
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("kind", ["two", "three", "one", "labels", "number", "numbers", "counts"])
+def test_tiny_tables_agree(kind, solver):
+    X, y = tiny(kind)
+    name = "MLPRegressor" if kind in ("number", "numbers", "counts") else "MLPClassifier"
+    options = {"loss": "poisson"} if kind == "counts" else {}
+    weights = np.arange(14) % 3 + 0.5
+    ours, theirs = both(name, X, y, weights, solver=solver, hidden_layer_sizes=3, max_iter=2, batch_size=5, **options)
+    for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5 if solver == "lbfgs" else 1e-8)
+    predicted = ours.predict(X), theirs.predict(X)
+    if kind in ("number", "numbers", "counts"):
+        np.testing.assert_allclose(*predicted, rtol=1e-5)
+    else:
+        np.testing.assert_array_equal(*predicted)
+        np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), rtol=1e-4)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y))
+
+
+def quietly(model, *data, **named):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(*data, **named)
+
+
+def test_held_out_data_stop_the_training_and_restore_the_best_weights():
+    X, y = tiny("two")
+    model = fastnn.MLPClassifier(3, random_state=0, max_iter=30, n_iter_no_change=2, learning_rate_init=0.1)
+    quietly(model, X[:10], y[:10], X_val=X[10:], y_val=y[10:])
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_ < 30
+    assert model.score(X[10:], y[10:]) == model.best_validation_score_ == max(model.validation_scores_)
+    probabilities = model.predict_proba(X[10:])[np.arange(4), (y[10:] == "b").astype(int)]
+    best = int(np.argmax(model.validation_scores_))
+    assert model.validation_loss_curve_[best] == pytest.approx(-np.log(probabilities).mean())
+    assert model.history_.validation_loss == model.validation_loss_curve_
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.5}, {"dropout": [0.1, 0.2]}, {"clip_norm": 0.01}, {"initializer": "he"},
+        {"label_smoothing": 0.2}, {"activation": "gelu"}, {"solver": "adamw"}, {"solver": "rmsprop"},
+        {"class_weight": "balanced"}, {"class_weight": {0: 5.0}},
+        {"learning_rate": fastnn.StepDecay(0.1, every=2)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_scikit_learn_lacks_changes_the_result_and_is_repeatable(options):
+    X, y = tiny("three")
+    plain = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=2), X[:13], y[:13])
+    models = [quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=2, **options), X[:13], y[:13]) for _ in "ab"]
+    np.testing.assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
+    assert not np.array_equal(models[0].coefs_[0], plain.coefs_[0])
+
+
+def test_class_weights_are_sample_weights():
+    X, y = tiny("three")
+    a = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=3, class_weight={0: 2.0, 2: 0.5}), X, y)
+    b = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=3), X, y, np.array([2.0, 1.0, 0.5])[y])
+    np.testing.assert_array_equal(a.coefs_[1], b.coefs_[1])
+
+
+def test_callbacks_see_the_estimator_and_can_end_the_training():
+    X, y = tiny("three")
+    seen = []
+
+    def callback(model, history):
+        seen.append((model.n_iter_, history.loss[-1] == model.loss_, model.get_learning_rate()))
+        model.set_learning_rate(0.5)
+        return model.n_iter_ == 3
+
+    model = fastnn.MLPClassifier(3, random_state=0, callbacks=callback).fit(X, y)
+    assert seen == [(1, True, 0.001), (2, True, 0.5), (3, True, 0.5)]
+    assert model.history_.stopped
+    assert model.history_.learning_rate == [0.001, 0.5, 0.5]
+
+
+def test_ready_made_callbacks_take_estimators(tmp_path):
+    X, y = tiny("three")
+    callbacks = [fastnn.EarlyStopping("loss", patience=2, min_delta=10.0), fastnn.Checkpoint(tmp_path / "net.npz")]
+    model = fastnn.MLPClassifier(3, random_state=0, callbacks=callbacks).fit(X, y)
+    assert model.n_iter_ == 3
+    assert (tmp_path / "net.npz").exists()
+
+
+def test_time_can_be_limited():
+    X, y = tiny("three")
+    model = fastnn.MLPClassifier(3, random_state=0, max_time=1e-9).fit(X, y)
+    assert model.n_iter_ < 200
+
+
+@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_array])
+def test_sparse_tables_give_the_dense_result(form):
+    X, y = tiny("three")
+    X = np.where(X > 0, X, 0)
+    dense = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=2, early_stopping=True), X, y)
+    thin = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=2, early_stopping=True), form(X), y)
+    np.testing.assert_array_equal(dense.coefs_[0], thin.coefs_[0])
+    np.testing.assert_array_equal(dense.predict_proba(X), thin.predict_proba(form(X)))
+
+
+def test_columns_out_of_range_are_refused():
+    X, y = tiny("three")
+    broken = sparse.csr_matrix(X)
+    model = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=1), broken, y)
+    broken.indices[5] = 1_000_000
+    with pytest.raises(ValueError, match="indices"):
+        model.predict(broken)
+
+
+def test_pickles_and_copies_predict_alike_and_go_on_alike():
+    X, y = tiny("three")
+    model = fastnn.MLPClassifier(3, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    other = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+    np.testing.assert_array_equal(model.partial_fit(X, y).coefs_[0], other.partial_fit(X, y).coefs_[0])
+    other.coefs_[0] = other.coefs_[0] * 0
+    assert not np.array_equal(model.predict_proba(X), other.predict_proba(X))
+    assert other.network_.parameters["W1"].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dropout": [0.1]}, "dropout must be a number, or have 2 entries"),
+        ({"dropout": 0.5, "solver": "lbfgs"}, "dropout does not go with solver='lbfgs'"),
+        ({"class_weight": {7: 1.0}}, "class_weight must have classes of y only"),
+        ({"n_threads": 0}, "n_threads"),
+        ({"hidden_layer_sizes": (3, -1)}, "hidden_layer_sizes must be > 0"),
+    ],
+    ids=str,
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.MLPClassifier(**{"hidden_layer_sizes": 3, "random_state": 0, **options}).fit(*tiny("three"))
+
+
+def test_bad_data_are_named():
+    X, y = tiny("three")
+    with pytest.raises(ValueError, match="sample_weight must not be negative"):
+        fastnn.MLPClassifier(3).fit(X, y, sample_weight=np.arange(14) - 1.0)
+    with pytest.raises(ValueError, match="y must not be negative with loss='poisson'"):
+        fastnn.MLPRegressor("poisson", 3).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="X_val and y_val must be given together"):
+        fastnn.MLPClassifier(3).fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="y_val must have classes of y only"):
+        fastnn.MLPClassifier(3).fit(X, y, X_val=X, y_val=y + 7)

@@ -188,7 +188,6 @@ def gather(
 @inner
 def _scatter_rows(table, offsets, examples, width, acts, columns):
     """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers with one place are added."""
-    settings = pointer_at(table, at.SETTINGS, np.int64)
     x, starts = numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
     units = get(pointer_at(table, at.SIZES, np.int64), 0)
     for i in range(units * width):

@@ -121,6 +121,7 @@ def output_delta_panel(output, a, da, n_y, width):
 
 @inner
 def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta):
+    """-sum over the outputs of y log(softmax(z)), with the targets y kept + spread, and its derivative by z."""
     for t in range(0, count, lanes_of(z)):
         n = count - t
         largest = _largest(z, n_y, width, t, n)
