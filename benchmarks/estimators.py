@@ -1,0 +1,152 @@
+"""The estimators beside scikit-learn's: `python -m benchmarks.estimators [--adult adult.csv]`.
+
+Speed is that of whole fits, validation of input included, in turns, scikit-learn with one BLAS thread and with all;
+losses of both sides are compared first. Scores are those of ten seeds, paired.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+
+import numpy as np
+
+ROUNDS = 5
+SEEDS = 10
+
+
+def speed_cases():
+    """Name, data, parameters, and how many times faster a fit shall be at least."""
+    from sklearn.datasets import load_digits, make_moons
+
+    X, y = make_moons(300, noise=0.2, random_state=0)
+    yield "moons, 300 rows, (100,)", X, y, {"max_iter": 100}, 25
+    yield "moons, 300 rows, (20, 3)", X, y, {"max_iter": 100, "hidden_layer_sizes": (20, 3)}, 25
+    X, y = load_digits(return_X_y=True)
+    yield "digits, (64, 64)", X / 16, y, {"max_iter": 20, "hidden_layer_sizes": (64, 64)}, 6
+    stream = np.random.RandomState(0)
+    X = stream.rand(10_000, 784).astype(np.float32)
+    y = (X @ stream.randn(784, 10)).argmax(axis=1)
+    yield "10,000 rows, 784-512-256-10, float32", X, y, {"max_iter": 3, "hidden_layer_sizes": (512, 256)}, 2.5
+
+
+def seconds(function):
+    """Time of one call."""
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def print_speed():
+    """Print the table of fits."""
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    import fastnn
+
+    print(f"{'fit':<38}{'fastnn':>11}{'scikit-learn, 1':>17}{'all threads':>13}{'ratio':>8}{'asked':>7}")
+    for name, X, y, parameters, wanted in speed_cases():
+        parameters = {"random_state": 0, "n_iter_no_change": 10_000, **parameters}
+        ours, theirs = fastnn.MLPClassifier(**parameters), MLPClassifier(**parameters)
+        np.testing.assert_allclose(
+            ours.fit(X, y).loss_curve_, theirs.fit(X, y).loss_curve_, rtol=1e-8 if X.dtype == np.float64 else 1e-3
+        )
+        times = {"ours": [], 1: [], None: []}
+        for _ in range(ROUNDS):
+            times["ours"].append(seconds(lambda ours=ours, X=X, y=y: ours.fit(X, y)))
+            for limit in (1, None):
+                with threadpool_limits(limit):
+                    times[limit].append(seconds(lambda theirs=theirs, X=X, y=y: theirs.fit(X, y)))
+        median = {key: statistics.median(values) for key, values in times.items()}
+        ratio = min(median[1], median[None]) / median["ours"]
+        print(
+            f"{name:<38}{1e3 * median['ours']:>8.2f} ms{1e3 * median[1]:>14.1f} ms{1e3 * median[None]:>10.1f} ms"
+            f"{ratio:>7.1f}x{wanted:>6}x"
+        )
+
+
+def print_calls():
+    """Print the time of short calls, where arguments are checked for longer than is computed."""
+    from sklearn import config_context
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    import fastnn
+
+    X, y = load_digits(return_X_y=True)
+    print(f"\n{'call, us':<38}{'fastnn':>11}{'scikit-learn':>17}")
+    models = [cls((64, 64), max_iter=1, random_state=0) for cls in (fastnn.MLPClassifier, MLPClassifier)]
+    calls = {
+        "fit, 100 rows, max_iter=1": lambda model: model.fit(X[:100], y[:100]),
+        "predict, 1 row": lambda model: model.predict(X[:1]),
+    }
+    for name, call in calls.items():
+        for assumed in (False, True):
+            with config_context(assume_finite=assumed):
+                found = [[seconds(lambda m=m, call=call: call(m)) for m in models] for _ in range(300)]
+            medians = [1e6 * statistics.median(column) for column in zip(*found, strict=True)]
+            print(f"{name + (', assume_finite' if assumed else ''):<38}{medians[0]:>11.0f}{medians[1]:>17.0f}")
+
+
+def score_cases(adult):
+    """Name, data, and whether the targets are classes."""
+    from sklearn import datasets
+
+    yield "digits", *datasets.load_digits(return_X_y=True), True
+    yield "breast cancer", *datasets.load_breast_cancer(return_X_y=True), True
+    yield "wine", *datasets.load_wine(return_X_y=True), True
+    yield "diabetes", *datasets.load_diabetes(return_X_y=True), False
+    if adult:
+        import csv
+
+        from sklearn.preprocessing import OneHotEncoder
+
+        with open(adult, newline="") as file:
+            table = np.array([[cell.strip() for cell in row] for row in csv.reader(file) if row][1:])
+        yield "adult, one-hot", OneHotEncoder(min_frequency=20).fit_transform(table[:, :-1]), table[:, -1], True
+
+
+def print_scores(adult):
+    """Print test scores of ten seeds, ours less theirs, and the time of all fits."""
+    from sklearn import neural_network
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    import fastnn
+
+    print(f"\n{'score of 10 seeds':<18}{'fastnn':>9}{'scikit-learn':>14}{'difference':>12}{'2 s.e.':>9}{'time':>9}")
+    for name, X, y, classes in score_cases(adult):
+        estimator = "MLPClassifier" if classes else "MLPRegressor"
+        scores, spent = [], np.zeros(2)
+        for seed in range(SEEDS):
+            parts = train_test_split(X, y, random_state=seed)
+            row = []
+            for k, module in enumerate((fastnn, neural_network)):
+                mlp = getattr(module, estimator)(hidden_layer_sizes=(64, 64), max_iter=30, random_state=seed)
+                model = make_pipeline(StandardScaler(with_mean=isinstance(X, np.ndarray)), mlp)
+                spent[k] += seconds(lambda model=model, parts=parts: model.fit(parts[0], parts[2]))
+                row.append(model.score(parts[1], parts[3]))
+            scores.append(row)
+        scores = np.array(scores)
+        difference = scores[:, 0] - scores[:, 1]
+        error = difference.std(ddof=1) / np.sqrt(SEEDS)
+        print(
+            f"{name:<18}{scores[:, 0].mean():>9.4f}{scores[:, 1].mean():>14.4f}{difference.mean():>+12.5f}"
+            f"{2 * error:>9.5f}{spent[1] / spent[0]:>8.1f}x"
+        )
+
+
+def main():
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--adult", help="a csv table with a header and the classes in its last column")
+    adult = parser.parse_args().adult
+    warnings.simplefilter("ignore")
+    print_speed()
+    print_calls()
+    print_scores(adult)
+
+
+if __name__ == "__main__":
+    main()
