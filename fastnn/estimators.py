@@ -229,8 +229,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Itself.
         """
         if _check_partial_fit_first_call(self, classes):
-            self._binarizer = LabelBinarizer()
-            self._binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
+            given = y if type_of_target(y).startswith("multilabel") else classes
+            self._learn_classes(given if hasattr(given, "ndim") else np.asarray(given))
         return self._fit(X, y, sample_weight, True)
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
@@ -240,8 +240,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._binarizer.classes_
+            numbers = self._learn_classes(y)
+            if numbers is not None:
+                return X, numbers
         else:
             classes = unique_labels(y)
             if self.warm_start:
@@ -256,10 +257,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 )
         return X, self._encoded(y)
 
+    def _learn_classes(self, y: Any) -> np.ndarray | None:
+        """Take in what classes there are; the encoded classes, if that came out of it."""
+        self._labels = None
+        if y.ndim == 1 and y.dtype.kind in "iub":
+            # What LabelBinarizer finds, which takes a quarter of a short fit.
+            self.classes_, numbers = np.unique(y, return_inverse=True)
+            return numbers.astype(np.uint8) if len(self.classes_) <= 2 else numbers
+        binarizer = LabelBinarizer().fit(y)
+        self.classes_ = binarizer.classes_
+        if binarizer.y_type_.startswith("multilabel"):
+            self._labels = binarizer
+        return None
+
+    @property
+    def _binarizer(self) -> LabelBinarizer:
+        """scikit-learn's own form of the classes."""
+        return LabelBinarizer().fit(self.classes_) if self._labels is None else self._labels
+
     def _encoded(self, y: Any) -> np.ndarray:
         """Return classes as their numbers, and labels as 0 and 1."""
-        if self._binarizer.y_type_.startswith("multilabel"):
-            return np.ascontiguousarray(self._binarizer.transform(y), np.uint8)
+        if self._labels is not None:
+            y = self._labels.transform(y)
+            return np.ascontiguousarray(y.toarray() if hasattr(y, "toarray") else y, np.uint8)
         if len(self.classes_) == 1:
             return np.zeros(len(y), np.uint8)
         return np.searchsorted(self.classes_, y).astype(np.uint8 if len(self.classes_) == 2 else np.int64)
@@ -299,15 +319,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return own if weights is None else weights * own
 
     def _output(self) -> tuple[str, str, str]:
-        if self._binarizer.y_type_ == "multiclass":
+        if self._labels is None and len(self.classes_) > 2:
             return "softmax", "cross_entropy", "softmax"
         return "sigmoid", "binary_cross_entropy", "logistic"
 
     def _numbers(self, outputs: np.ndarray) -> np.ndarray:
-        if self._binarizer.y_type_ == "multiclass":
+        if self._labels is None and len(self.classes_) > 2:
             return outputs.argmax(axis=1)
         decided = (outputs > 0.5).astype(np.uint8)
-        return decided if self._binarizer.y_type_.startswith("multilabel") else decided[:, 0]
+        return decided[:, 0] if self._labels is None else decided
 
     def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
         if self.classes_.dtype.kind == "f" and not np.isfinite(outputs).all():
@@ -329,8 +349,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The classes.
         """
         outputs = self._outputs(X)
-        if self._binarizer.y_type_.startswith("multilabel"):
-            return self._binarizer.inverse_transform(outputs)
+        if self._labels is not None:
+            return self._labels.inverse_transform(outputs)
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(outputs))
         return self.classes_[self._numbers(outputs)]
