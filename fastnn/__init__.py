@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from fastnn._gradient_check import gradient_check
     from fastnn._history import History
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
-    from fastnn.estimators import MLPClassifier, MLPRegressor
+    from fastnn.estimators import MLPClassifier as MLPClassifier
+    from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
@@ -49,6 +50,7 @@ _HOMES = {
     "training": ("Trainer", "train"),
 }
 
+# Without the estimators: a star import must not need scikit-learn.
 __all__ = [
     "LBFGS",
     "SGD",
@@ -62,8 +64,6 @@ __all__ = [
     "History",
     "InverseScaling",
     "LearningRateScheduler",
-    "MLPClassifier",
-    "MLPRegressor",
     "Momentum",
     "Network",
     "OneCycle",
@@ -105,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_HOMES["estimators"]})

@@ -77,6 +77,16 @@ class BaseMLP(BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
     }
     label_smoothing = 0.0
+    # Class and parameters that were found valid last.
+    _valid: ClassVar[tuple[Any, ...]] = ()
+
+    def _validate_params(self) -> None:
+        # scikit-learn asks for a signature and checks 30 parameters: a fifth of a short fit.
+        given = (type(self), *[getattr(self, name) for name in self._parameter_constraints])
+        if len(given) != len(BaseMLP._valid) or not all(map(operator.is_, given, BaseMLP._valid)):
+            super()._validate_params()
+            if self.callbacks is None:
+                BaseMLP._valid = given
 
     # What a subclass provides.
 
