@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastnn import validation
+from fastnn import export, validation
 from fastnn._history import History
 from fastnn._interrupts import Interrupts
 from fastnn._model import Model
@@ -181,7 +181,6 @@ class BaseMLP(BaseEstimator):
                 bound = np.sqrt(factor / sum(coef.shape))
                 coef[:] = stream.uniform(-bound, bound, coef.shape)
                 intercept[:] = stream.uniform(-bound, bound, intercept.shape)
-        self._best_vector = None
         self.validation_loss_curve_ = None
         self.history_ = History()
         if self.solver in STOCHASTIC:
@@ -482,6 +481,90 @@ class BaseMLP(BaseEstimator):
         network = self._current_network()
         out = self._predictor.outputs(network, self._output()[1], self.n_threads, X)
         return np.exp(out, out=out) if self.out_activation_ == "exp" else out
+
+    # Elsewhere.
+
+    def to_sklearn(self) -> Any:
+        """Make scikit-learn's estimator with these weights; from there skl2onnx leads to ONNX.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
+            Fitted, as `fastnn.export.to_sklearn` says.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has no such activation.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastnn import MLPRegressor
+        >>> ours = MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs").fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> ours.to_sklearn()
+        MLPRegressor(hidden_layer_sizes=(3,), solver='lbfgs')
+        """
+        return export.to_sklearn(self)
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> "BaseMLP":
+        """Make a fitted estimator with parameters and weights of scikit-learn's.
+
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
+            Fitted, and of the same kind.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            Fitted, as `fastnn.export.from_sklearn` says.
+
+        Raises
+        ------
+        TypeError
+            If the model is of another kind.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Examples
+        --------
+        >>> from sklearn import neural_network
+        >>> from fastnn import MLPRegressor
+        >>> theirs = neural_network.MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs")
+        >>> theirs = theirs.fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> MLPRegressor.from_sklearn(theirs).predict([[1.0]]).shape
+        (1,)
+        """
+        return export.from_sklearn(cls, model)
+
+    def to_torch(self) -> Any:
+        """Make a PyTorch module with these weights.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            From examples in rows to probabilities or predictions in columns, as `fastnn.export.to_torch` says.
+
+        Raises
+        ------
+        ValueError
+            If the activation is a user's function.
+        ImportError
+            If PyTorch is not installed.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastnn import MLPRegressor
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs").fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> len(regressor.to_torch())  # doctest: +SKIP
+        3
+        """
+        return export.to_torch(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
