@@ -214,7 +214,7 @@ def test_torch_activations(activation):
     assert_torch(ours, X * np.linspace(0.1, 30, len(X))[:, None])
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c not in ("poisson", "multilabel")])
+@pytest.mark.parametrize("case", [c for c in CASES if c != "poisson"])  # skl2onnx 1.20 has no exp output
 def test_onnx(case):
     skl2onnx = pytest.importorskip("skl2onnx")
     runtime = pytest.importorskip("onnxruntime")
