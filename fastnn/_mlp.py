@@ -1,6 +1,5 @@
 """What both estimators share: from parameters and checked data to a fitted network."""
 
-import math
 import multiprocessing
 import operator
 import os
@@ -23,7 +22,7 @@ from fastnn._history import History
 from fastnn._interrupts import Interrupts
 from fastnn._model import Model
 from fastnn._settings import dropped_shares
-from fastnn._solvers import EstimatorEngine, RandomOrder, StochasticSolver, moments_like
+from fastnn._solvers import EstimatorEngine, RandomOrder, StochasticSolver, optimizer_of
 from fastnn._workspace import SparseColumns
 from fastnn.callbacks import running
 from fastnn.losses import HIDDEN_ACTIVATIONS
@@ -81,7 +80,7 @@ class BaseMLP(BaseEstimator):
     _valid: ClassVar[tuple[Any, ...]] = ()
 
     def _validate_params(self) -> None:
-        # scikit-learn asks for a signature and checks 30 parameters: a fifth of a short fit.
+        # scikit-learn asks for a signature and checks 30 parameters, a large part of a short fit.
         given = (type(self), *[getattr(self, name) for name in self._parameter_constraints])
         if len(given) != len(BaseMLP._valid) or not all(map(operator.is_, given, BaseMLP._valid)):
             super()._validate_params()
@@ -248,7 +247,7 @@ class BaseMLP(BaseEstimator):
         decoupled = self.solver == "adamw"
         return Model(
             network.layer_sizes, network.hidden_activations, output, loss, np.dtype(dtype or network.dtype),
-            moments_like(self.solver, self.momentum, self.alpha, self.beta_2, self.epsilon, self.beta_1),
+            optimizer_of(self),
             l2=0.0 if decoupled else float(self.alpha), dropout=dropout,
             clip_norm=None if self.clip_norm is None else float(self.clip_norm), label_smoothing=smoothing,
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
@@ -618,8 +617,3 @@ def _targets(y: np.ndarray, model: Model) -> np.ndarray:
     if y.ndim == 2:
         return y.T
     return y if model.output == "softmax" else y.reshape(1, -1)
-
-
-def finite_or_nan(outputs: np.ndarray) -> float:
-    """Return 0, or NaN if an output is not finite: the score of such outputs."""
-    return 0.0 if np.isfinite(outputs).all() else math.nan

@@ -15,7 +15,7 @@ from fastnn.kernels.random import STATE
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from fastnn.schedules import rates
 
-__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "moments_like"]
+__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "optimizer_of"]
 
 Table = np.ndarray | SparseColumns
 
@@ -113,14 +113,16 @@ class RandomOrder:
             self._generator.set_state(self._state)
 
 
-def moments_like(solver: str, momentum: float, alpha: float, beta_2: float, epsilon: float, betas: Any) -> Optimizer:
-    """Return the optimiser whose moments a solver needs."""
-    if solver == "sgd":
-        return SGD(0.0, momentum=0.5 if momentum else 0.0)
-    if solver == "rmsprop":
+def optimizer_of(estimator: Any) -> Optimizer:
+    """Return the optimiser with the moments, and for 'adamw' the decay, of an estimator's solver."""
+    beta_1, beta_2, epsilon = estimator.beta_1, estimator.beta_2, estimator.epsilon
+    if estimator.solver == "sgd":
+        # Any momentum: the solver has its own rule, and one of exactly 1 is scikit-learn's to allow.
+        return SGD(0.0, momentum=0.5 if estimator.momentum else 0.0)
+    if estimator.solver == "rmsprop":
         return RMSProp(0.0, rho=beta_2, epsilon=epsilon)
-    if solver == "adamw":
-        return AdamW(0.0, beta1=betas, beta2=beta_2, epsilon=epsilon, weight_decay=alpha)
+    if estimator.solver == "adamw":
+        return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha)
     return Adam(0.0)
 
 

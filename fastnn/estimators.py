@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import (  # noqa: E402
 )
 from sklearn.utils.validation import check_array, validate_data  # noqa: E402
 
-from fastnn._mlp import STOCHASTIC, BaseMLP, Real, finite_or_nan  # noqa: E402
+from fastnn._mlp import STOCHASTIC, BaseMLP, Real  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -261,7 +261,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Take in what classes there are; the encoded classes, if that came out of it."""
         self._labels = None
         if y.ndim == 1 and y.dtype.kind in "iub":
-            # What LabelBinarizer finds, which takes a quarter of a short fit.
+            # What LabelBinarizer finds, sooner.
             self.classes_, numbers = np.unique(y, return_inverse=True)
             return numbers.astype(np.uint8) if len(self.classes_) <= 2 else numbers
         binarizer = LabelBinarizer().fit(y)
@@ -331,7 +331,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
         if self.classes_.dtype.kind == "f" and not np.isfinite(outputs).all():
-            return finite_or_nan(outputs)
+            return np.nan
         right = self._numbers(outputs) == y
         return float(np.average(right.all(axis=1) if right.ndim == 2 else right, weights=weights))
 
@@ -539,7 +539,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if self.loss == "poisson":
             outputs = np.exp(outputs)
         if not np.isfinite(outputs).all():
-            return finite_or_nan(outputs)
+            return np.nan
         return float(r2_score(y, outputs[:, 0] if y.ndim == 1 else outputs, sample_weight=weights))
 
     def predict(self, X: Any) -> np.ndarray:

@@ -7,13 +7,14 @@ import numpy as np
 
 from fastnn.kernels import layout as at
 from fastnn.kernels import vector_math
-from fastnn.kernels.activations import fill_pass, product_pass
+from fastnn.kernels.activations import fill_pass
 from fastnn.kernels.outputs import (
     BINARY_CROSS_ENTROPY,
     CROSS_ENTROPY,
     POISSON,
     cross_entropy_panel,
     linear_row,
+    weigh_panel,
 )
 from fastnn.kernels.policy import Numbers, Table, Words, inner, leaf
 from fastnn.kernels.random import SEEDS, SHIFTED, STATE
@@ -145,14 +146,7 @@ def _loss_panel(
                 linear_row(count, wanted, row, y, terms, terms, out, share, np.inf, 0.0)
         if loss_share != 1.0:
             scaled_pass(count, 1, terms, terms, loss_share)
-    if weighted:
-        product_pass(count, 1, terms, weights, terms)
-    if with_delta:
-        for o in range(n_y):
-            out = advance(dz, o * width)
-            if weighted:
-                product_pass(count, 1, out, weights, out)
-            fill_pass(width - count, 1, advance(out, count), advance(out, count), 0.0)
+    weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)
 
 
 @leaf

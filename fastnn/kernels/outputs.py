@@ -144,6 +144,19 @@ def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, 
 
 
 @inner
+def weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta):
+    """Multiply losses, and dz if wanted, by the weights if there are any; dz is 0 where there are no examples."""
+    if weighted:
+        product_pass(count, 1, terms, weights, terms)
+    if with_delta:
+        for o in range(n_y):
+            out = advance(dz, o * width)
+            if weighted:
+                product_pass(count, 1, out, weights, out)
+            fill_pass(width - count, 1, advance(out, count), advance(out, count), 0.0)
+
+
+@inner
 def output_loss_panel(
     output, loss, z, n_y, width, count, targets, weights, weighted, share, smoothing, dz, terms, with_delta
 ):
@@ -171,11 +184,4 @@ def output_loss_panel(
                 linear_row(count, wanted, row, y, terms, terms, out, share, limit, half)
             else:
                 sigmoid_row(count, wanted, row, y, terms, terms, out, share, limit, half)
-    if weighted:
-        product_pass(count, 1, terms, weights, terms)
-    if with_delta:
-        for o in range(n_y):
-            out = advance(dz, o * width)
-            if weighted:
-                product_pass(count, 1, out, weights, out)
-            fill_pass(width - count, 1, advance(out, count), advance(out, count), 0.0)
+    weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)
