@@ -17,8 +17,6 @@ import fastnn  # noqa: E402
 from fastnn import export  # noqa: E402
 from fastnn.losses import HIDDEN_ACTIVATIONS  # noqa: E402
 
-pytestmark = pytest.mark.needs_jit
-
 
 def iris(classes=3, dtype=np.float64):
     X, y = load_iris(return_X_y=True)
