@@ -3,28 +3,23 @@
 import multiprocessing
 import operator
 import os
-import time
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastnn import export, validation
+from fastnn._fitting import StochasticFit, fit_lbfgs
 from fastnn._history import History
-from fastnn._interrupts import Interrupts
 from fastnn._model import Model
 from fastnn._settings import dropped_shares
-from fastnn._solvers import EstimatorEngine, RandomOrder, StochasticSolver, optimizer_of
-from fastnn._workspace import SparseColumns
-from fastnn.callbacks import running
+from fastnn._sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
+from fastnn._solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
+from fastnn._tables import checked_table, engine_columns
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
@@ -32,16 +27,11 @@ from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 
-# Between slices Python looks at Ctrl-C and the clock.
-SLICE_SECONDS = 0.1
-# Multiply-adds of a first slice, before its speed is known.
-FIRST_SLICE = 1_000_000
-
 # scikit-learn's names of what `Network` calls otherwise.
 _ACTIVATIONS = {"logistic": "sigmoid"}
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """Fits and applies a network; `MLPClassifier` and `MLPRegressor` say what their targets are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -120,6 +110,7 @@ class BaseMLP(BaseEstimator):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        given = X, y, sample_weight
         X, y = self._checked_targets(X, y, incremental, first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -139,7 +130,7 @@ class BaseMLP(BaseEstimator):
             held_out = X_val, y_val
         self.n_outputs_ = self._n_outputs(y)
         sizes = (X.shape[1], *hidden, self.n_outputs_)
-        self._random_state = check_random_state(self.random_state)
+        self._random_state = random_stream(self.random_state)
         if first:
             self._initialize(sizes, X.dtype)
         network = self._current_network()
@@ -148,10 +139,14 @@ class BaseMLP(BaseEstimator):
                 f"hidden_layer_sizes must give the layers of the fit before, {network.layer_sizes}, got {sizes}"
             )
         model = self._model(network)
+        tasks = FitTasks(self, self.max_iter, *given) if not incremental and wants_tasks(self) else None
+        callbacks = self._callbacks() if tasks is None else (*self._callbacks(), tasks)
         if self.solver == "lbfgs":
-            self._fit_lbfgs(network, model, X, y, weights)
+            fit_lbfgs(self, network, model, X, y, weights, callbacks)
         else:
-            self._fit_stochastic(network, model, X, y, weights, incremental, held_out)
+            StochasticFit(self, network, model, X, y, weights, held_out, incremental).run(callbacks)
+        if tasks is not None:
+            tasks.finish()
         if not np.isfinite(network.vector).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
@@ -189,10 +184,11 @@ class BaseMLP(BaseEstimator):
             self.validation_scores_ = self.best_validation_score_ = None
 
     def _new_network(self, sizes: tuple[int, ...], dtype: np.dtype) -> Network:
-        hidden = (
-            _ACTIVATIONS.get(self.activation, self.activation) if isinstance(self.activation, str) else self.activation
-        )
-        return Network(sizes, hidden_activation=hidden, output=self._output()[0], initializer="zeros", dtype=dtype)
+        output, loss, _ = self._output()
+        if callable(self.activation):
+            return Network(sizes, self.activation, output, "zeros", dtype)
+        hidden = (_ACTIVATIONS.get(self.activation, self.activation),) * (len(sizes) - 2)
+        return Network._of_zeros(Model(sizes, hidden, output, loss, dtype, SGD(0.0)))
 
     def _adopt(self, network: Network) -> None:
         """Let the fitted attributes be views of a network's parameters."""
@@ -200,7 +196,8 @@ class BaseMLP(BaseEstimator):
         self.coefs_ = [network.parameters[f"W{layer}"].T for layer in layers]
         self.intercepts_ = [network.parameters[f"b{layer}"][:, 0] for layer in layers]
         self._views = (*self.coefs_, *self.intercepts_)
-        self._predictor = _Predictor()
+        # For predictions, by number of threads.
+        self._engines: dict[int | None, EstimatorEngine] = {}
         self.network_ = network
 
     def _current_network(self) -> Network:
@@ -220,7 +217,7 @@ class BaseMLP(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
-        for name in ("network_", "_views", "_predictor"):
+        for name in ("network_", "_views", "_engines"):
             state.pop(name, None)
         if "coefs_" in state:
             # Views are pickled with all they lie in.
@@ -234,7 +231,7 @@ class BaseMLP(BaseEstimator):
             return self._current_network()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _model(self, network: Network, dtype: Any = None) -> Model:
+    def _model(self, network: Network) -> Model:
         output, loss, _ = self._output()
         dropout = dropped_shares(self.dropout, self.n_layers_ - 2)
         if self.solver == "lbfgs":
@@ -246,97 +243,12 @@ class BaseMLP(BaseEstimator):
             raise ValueError(f"label_smoothing must be in [0, 1), got {smoothing}")
         decoupled = self.solver == "adamw"
         return Model(
-            network.layer_sizes, network.hidden_activations, output, loss, np.dtype(dtype or network.dtype),
+            network.layer_sizes, network.hidden_activations, output, loss, network.dtype,
             optimizer_of(self),
             l2=0.0 if decoupled else float(self.alpha), dropout=dropout,
             clip_norm=None if self.clip_norm is None else float(self.clip_norm), label_smoothing=smoothing,
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
         )  # fmt: skip
-
-    def _fit_lbfgs(self, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
-        from scipy import optimize
-        from sklearn.utils.optimize import _check_optimize_result
-
-        # The line search needs more digits than float32 has: scikit-learn's parameters are float64 here as well.
-        model = Model(**{**vars(model), "dtype": np.dtype(np.float64)})
-        engine = EstimatorEngine(model, _threads(self.n_threads))
-        theta = network.vector.astype(np.float64)
-        data = _columns(X, np.dtype(np.float64)), _targets(y, model), weights
-        history = self.history_ = History()
-
-        def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-            theta[:] = x
-            return engine.loss_and_gradient(theta, *data)
-
-        def iterated(intermediate_result: Any) -> None:
-            history.loss.append(float(intermediate_result.fun))
-
-        result = optimize.minimize(
-            evaluate, theta.copy(), method="L-BFGS-B", jac=True, callback=iterated,
-            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
-        )  # fmt: skip
-        network.vector[:] = result.x
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-
-    def _fit_stochastic(
-        self, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None, incremental: bool,
-        held_out: tuple[Any, np.ndarray] | None,
-    ) -> None:  # fmt: skip
-        if incremental and hasattr(self, "_optimizer"):
-            self._optimizer.adopt(model)
-        else:
-            self._optimizer = StochasticSolver(self, model)
-        engine = EstimatorEngine(model, _threads(self.n_threads))
-        engine.rule = self._optimizer.rule
-        table, targets = _columns(X, network.dtype), _targets(y, model)
-        rows, evaluate = None, None
-        if held_out is not None:
-            evaluate = self._evaluation(engine, network, *held_out, None, None)
-        elif self.early_stopping:
-            # As scikit-learn's column of booleans, whose values its messages name.
-            stratify = y.astype(bool).reshape(-1, 1) if self._stratifies(y) else None
-            rows, val_rows = train_test_split(
-                np.arange(X.shape[0]), random_state=self._random_state, test_size=self.validation_fraction,
-                stratify=stratify,
-            )  # fmt: skip
-            if val_rows.size < 2:
-                raise ValueError(
-                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-                )
-            evaluate = self._evaluation(engine, network, X, y, weights, val_rows)
-        m = X.shape[0] if rows is None else rows.size
-        batch = min(200, m) if self.batch_size == "auto" else int(self.batch_size)
-        if batch > m:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
-            )
-            batch = m
-        order = self._order(rows, m, batch)
-        session = engine.ordered(network.vector, self._optimizer.state, table, targets, weights, batch, order, m)
-        if evaluate is not None and self.validation_scores_ is None:
-            self.validation_scores_, self.validation_loss_curve_ = [], []
-            self.best_validation_score_, self.best_loss_ = -np.inf, None
-        best = network.vector.copy() if evaluate is not None else None
-        epochs = 1 if incremental else self.max_iter
-        self.n_iter_ = 0
-        if not incremental or not hasattr(self, "history_"):
-            self.history_ = History()
-        history = self.history_
-        callbacks = self._callbacks()
-        with running(callbacks, self, history, epochs) as after_epoch:
-            try:
-                with Interrupts() as interrupts:
-                    watch = after_epoch if callbacks else None
-                    self._run(session, order, m, batch, epochs, incremental, evaluate, best, watch, history, interrupts)
-            except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=4)
-            finally:
-                if order is not None:
-                    order.give_back()
-                if best is not None:
-                    network.vector[:] = best
-                history.stopped = self.n_iter_ < epochs
 
     def _callbacks(self) -> tuple[Callable[..., Any], ...]:
         given = self.callbacks
@@ -344,125 +256,10 @@ class BaseMLP(BaseEstimator):
             return ()
         return validation.functions("callbacks", (given,) if callable(given) else given)
 
-    def _order(self, rows: np.ndarray | None, m: int, batch: int) -> RandomOrder | None:
-        """Return the order of examples; None if it is the table's and changes nothing but rounding."""
-        shared = self.random_state is None or isinstance(self.random_state, np.random.RandomState)
-        if rows is None and (not self.shuffle or (batch == m and not shared)):
-            return None
-        return RandomOrder(np.arange(m) if rows is None else rows, self._random_state, self.shuffle)
-
-    def _evaluation(
-        self, engine: EstimatorEngine, network: Network, X: Any, y: np.ndarray, weights: np.ndarray | None,
-        rows: np.ndarray | None,
-    ) -> Callable[[], tuple[float, float]]:  # fmt: skip
-        """Return a function that gives score and loss of the held-out examples."""
-        table, targets = _columns(X, network.dtype), _targets(y, engine.model)
-        picked = None if rows is None else np.ascontiguousarray(rows, np.uint32)
-        true = y if rows is None else y[rows]
-        own = weights if rows is None or weights is None else weights[rows]
-
-        def evaluate() -> tuple[float, float]:
-            outputs = engine.outputs(network.vector, table, picked)
-            score = self._score_of(outputs, true, own)
-            return score, engine.mean_loss(network.vector, table, targets, weights, picked)
-
-        return evaluate
-
-    def _run(
-        self, session: Any, order: RandomOrder | None, m: int, batch: int, epochs: int, incremental: bool,
-        evaluate: Callable[[], tuple[float, float]] | None, best: np.ndarray | None,
-        after_epoch: Callable[[], bool] | None, history: History, interrupts: Interrupts,
-    ) -> None:  # fmt: skip
-        """Train until it has converged, slice by slice."""
-        solver, patience = self._optimizer, self.n_iter_no_change
-        steps = -(-m // batch)
-        counts = np.full(steps, float(batch))
-        counts[-1] = m - (steps - 1) * batch
-        longest = max(1, FIRST_SLICE // (batch * session._engine.model.n_parameters))
-        started, before = time.perf_counter(), 0.0
-        watched = after_epoch is not None or evaluate is not None or (order is not None and order.by_hand)
-        while True:
-            # So many epochs pass before anything could be decided.
-            ahead = 1 if watched else min(epochs - self.n_iter_, patience + 1 - self._no_improvement_count)
-            ahead = int(max(1, min(ahead, longest // steps)))
-            if order is not None and order.by_hand:
-                order.shuffle_by_hand()
-            shown, step_rates = solver.rates(ahead, steps, self.t_, m)
-            costs, sums = np.empty(step_rates.size), np.empty(step_rates.size)
-            done = 0
-            while done < step_rates.size:
-                count = min(longest, step_rates.size - done)
-                begin = time.perf_counter()
-                interrupts.hold()
-                costs[done : done + count], sums[done : done + count] = session.totals(step_rates[done : done + count])
-                interrupts.release()
-                elapsed = time.perf_counter() - begin
-                done += count
-                # The first slice may have compiled: grow step by step, never by one measurement alone.
-                fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
-                longest = min(max(1, fitting), 16 * max(count, longest))
-            with np.errstate(all="ignore"):
-                means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
-                losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / m
-            now = time.perf_counter() - started
-            history.learning_rate += shown[steps - 1 :: steps].tolist()
-            history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
-            before, finished = now, False
-            for k in range(ahead):
-                if self._epoch_ends(float(losses[k]), m, evaluate, best, history):
-                    finished = solver.stops(self._message(evaluate is not None), self.verbose)
-                    self._no_improvement_count = self._no_improvement_count if finished else 0
-            called = after_epoch is not None and after_epoch()
-            if finished or called or incremental:
-                return
-            if self.n_iter_ == epochs:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                    "converged yet.",
-                    ConvergenceWarning, stacklevel=5,
-                )  # fmt: skip
-                return
-            if self.max_time is not None and now >= self.max_time:
-                return
-
-    def _epoch_ends(
-        self, loss: float, m: int, evaluate: Callable[[], tuple[float, float]] | None, best: np.ndarray | None,
-        history: History,
-    ) -> bool:  # fmt: skip
-        """Take in an epoch; whether there was no improvement for too long."""
-        self.n_iter_ += 1
-        self.loss_ = loss
-        self.t_ += m
-        self.loss_curve_.append(loss)
-        history.loss.append(loss)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-        if evaluate is not None:
-            score, validation_loss = evaluate()
-            self.validation_scores_.append(score)
-            self.validation_loss_curve_.append(validation_loss)
-            history.validation_score.append(score)
-            history.validation_loss.append(validation_loss)
-            if self.verbose:
-                print(f"Validation score: {score:f}")
-            worse = score < self.best_validation_score_ + self.tol
-            if score > self.best_validation_score_:
-                self.best_validation_score_ = score
-                best[:] = self.network_.vector
-        else:
-            worse = loss > self.best_loss_ - self.tol
-            if loss < self.best_loss_:
-                self.best_loss_ = loss
-        self._no_improvement_count = self._no_improvement_count + 1 if worse else 0
-        self._optimizer.epoch_ends(self.t_)
-        return self._no_improvement_count > self.n_iter_no_change
-
-    def _message(self, held_out: bool) -> str:
-        what = "Validation score did not improve" if held_out else "Training loss did not improve"
-        return f"{what} more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
-
     def get_learning_rate(self) -> float:
         """Return the learning rate of the next step."""
+        if self.solver == "lbfgs":
+            raise TypeError("solver='lbfgs' has no learning rate")
         solver = self._optimizer
         return solver.learning_rate if solver.schedule is None else float(solver.schedule(solver.state.step))
 
@@ -471,14 +268,29 @@ class BaseMLP(BaseEstimator):
         self._optimizer.schedule, self._optimizer.mode = None, "constant"
         self._optimizer.learning_rate = validation.not_negative("rate", rate)
 
+    def _threads(self) -> int | None:
+        """Threads that the engine may use: in a worker process its share is one core unless the user says otherwise."""
+        if self.n_threads is not None:
+            return self.n_threads
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        if given.isdigit() and int(given) > 0:
+            return int(given)
+        if multiprocessing.parent_process() is not None and "NUMBA_NUM_THREADS" not in os.environ:
+            return 1
+        return None
+
     # Applying.
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Outputs of the network, one example in each row."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self._current_network()
-        out = self._predictor.outputs(network, self._output()[1], self.n_threads, X)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
+        X = checked_table(self, X)
+        network, threads = self._current_network(), self._threads()
+        engine = self._engines.get(threads)
+        if engine is None:
+            engine = self._engines[threads] = engine_for(network._model, NO_RULE, threads)
+        out = engine.outputs(network.vector, engine_columns(X, network.dtype))
         return np.exp(out, out=out) if self.out_activation_ == "exp" else out
 
     # Elsewhere.
@@ -569,51 +381,3 @@ class BaseMLP(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-class _Predictor:
-    """Keeps the engine of a fitted network for all its predictions."""
-
-    def __init__(self) -> None:
-        self._engine: EstimatorEngine | None = None
-
-    def outputs(self, network: Network, loss: str, n_threads: int | None, X: Any) -> np.ndarray:
-        threads, engine = _threads(n_threads), self._engine
-        if engine is None or engine.n_threads != threads:
-            model = Model(
-                network.layer_sizes, network.hidden_activations, network.output, loss, network.dtype, SGD(0.0)
-            )
-            engine = self._engine = EstimatorEngine(model, threads)
-        return engine.outputs(network.vector, _columns(X, network.dtype))
-
-
-def _threads(n_threads: int | None) -> int | None:
-    """Threads of an estimator: in a worker process its share is one core unless the user says otherwise."""
-    if n_threads is not None:
-        return n_threads
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    if multiprocessing.parent_process() is not None and "NUMBA_NUM_THREADS" not in os.environ:
-        return 1
-    return None
-
-
-def _columns(X: Any, dtype: np.dtype) -> np.ndarray | SparseColumns:
-    """Return a table as the engine reads it: examples in columns, without a copy where possible."""
-    if isinstance(X, np.ndarray):
-        return X.T
-    X = X.tocsr()
-    X.check_format(full_check=True)
-    numbers = np.ascontiguousarray(X.data, dtype)
-    columns = X.indices if X.indices.dtype in (np.int32, np.int64) else X.indices.astype(np.int64)
-    return SparseColumns(numbers, np.ascontiguousarray(columns), np.ascontiguousarray(X.indptr, np.int64), X.shape[1])
-
-
-def _targets(y: np.ndarray, model: Model) -> np.ndarray:
-    """Return targets as the engine reads them."""
-    if y.dtype == bool:
-        y = y.view(np.uint8)
-    if y.ndim == 2:
-        return y.T
-    return y if model.output == "softmax" else y.reshape(1, -1)

@@ -1,23 +1,39 @@
 """What trains an estimator: the engine with scikit-learn's losses and shuffles, and its stochastic solvers."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from fastnn._engine import Engine, Session
 from fastnn._model import Model, State
-from fastnn._workspace import SparseColumns
+from fastnn._workspace import Run, SparseColumns
 from fastnn.kernels import layout as at
 from fastnn.kernels import updates
 from fastnn.kernels.estimators import ORDER_TAIL
 from fastnn.kernels.leaves import ESTIMATOR_LEAVES
 from fastnn.kernels.random import STATE
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnn.runtime import available_threads
 from fastnn.schedules import rates
 
-__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "optimizer_of"]
+__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "optimizer_of", "random_stream"]
 
 Table = np.ndarray | SparseColumns
+# Code, beta1, beta2 and epsilon of an update.
+Rule = tuple[int, float, float, float]
+# Of networks that are not trained.
+NO_RULE: Rule = (updates.SGD, 0.0, 0.0, 0.0)
+
+# Engines that fits leave to later ones of the same network and parameters, and the size up to which they do. Making
+# workspaces is a fifth of a fit of 100 rows, and finding out how many threads pay takes 1.5 ms.
+KEPT_ENGINES = 8
+KEPT_PARAMETERS = 1 << 16
+_kept: dict[tuple[Any, ...], "EstimatorEngine"] = {}
+
+# NumPy shuffles so many rows sooner than it takes 50 us to read and write the state of its generator.
+FEW_ROWS = 4096
 
 # From here on scikit-learn's adaptive rate is too small to go on.
 SMALLEST_RATE = 1e-6
@@ -28,12 +44,19 @@ class EstimatorEngine(Engine):
 
     all_leaves = ESTIMATOR_LEAVES
 
-    def __init__(self, model: Model, n_threads: int | None) -> None:
+    def __init__(self, model: Model, rule: Rule, n_threads: int | None) -> None:
         super().__init__(model, n_threads)
+        self.rule = rule
         eps = float(np.finfo(model.dtype).eps)
         # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, would not fit.
         bounds = (-np.inf, np.inf) if model.label_smoothing else (-np.log1p(-eps), -np.log(eps))
         self.loss_terms = (*bounds, 1.0 / model.sizes[-1] if model.loss == "squared_error" else 1.0)
+
+    def keep(self, task: int, batch: int, run: Run) -> None:
+        """Take a workspace back, and let go of a fit that is over."""
+        super().keep(task, batch, run)
+        if self.model.n_parameters <= KEPT_PARAMETERS:
+            run.forget()
 
     def ordered(
         self, theta: np.ndarray, state: State, X: Table, Y: np.ndarray, weights: np.ndarray | None, batch: int,
@@ -75,6 +98,37 @@ class EstimatorEngine(Engine):
         return cost
 
 
+def engine_for(model: Model, rule: Rule, n_threads: int | None) -> EstimatorEngine:
+    """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""
+    users = any(map(callable, model.hidden))
+    if model.n_parameters > KEPT_PARAMETERS or any(model.drops) or users:
+        return EstimatorEngine(model, rule, n_threads)
+    key = (model, rule, n_threads, available_threads())
+    engine = _kept.pop(key, None) or EstimatorEngine(model, rule, n_threads)
+    _kept[key] = engine
+    if len(_kept) > KEPT_ENGINES:
+        # A list, because another thread may add one meanwhile.
+        for old in list(_kept)[:-KEPT_ENGINES]:
+            _kept.pop(old, None)
+    return engine
+
+
+class _NoEntropy(np.random.bit_generator.ISeedSequence):
+    """Of a generator that is about to be seeded; gathering and stirring entropy would take it 55 us."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return np.zeros(n_words, dtype)
+
+
+def random_stream(random_state: Any) -> np.random.RandomState:
+    """Return what `sklearn.utils.check_random_state` does, a new one for a number."""
+    if not isinstance(random_state, Integral):
+        return check_random_state(random_state)
+    stream = np.random.RandomState(np.random.MT19937(_NoEntropy()))
+    stream.seed(random_state)
+    return stream
+
+
 class RandomOrder:
     """An order of examples that every epoch shuffles as a NumPy generator would, from where that stands.
 
@@ -86,23 +140,28 @@ class RandomOrder:
         Gives the shuffles. `give_back` moves it to where its own would have.
     shuffles : bool
         Whether epochs shuffle at all.
+    epochs : int
+        How many there will be.
     """
 
-    def __init__(self, rows: np.ndarray, generator: np.random.RandomState, shuffles: bool) -> None:
+    def __init__(self, rows: np.ndarray, generator: np.random.RandomState, shuffles: bool, epochs: int) -> None:
         m = rows.size
         self.words = np.zeros(m + ORDER_TAIL, np.uint32)
         self.words[:m] = rows
         self.rows = self.words[:m]
         self._generator, self._state = generator, None
+        self.by_hand = shuffles and epochs == 1 and m <= FEW_ROWS
+        if not shuffles or self.by_hand:
+            return
         state = generator.get_state(legacy=False)
-        self.by_hand = shuffles and state["bit_generator"] != "MT19937"
-        if shuffles and not self.by_hand:
+        self.by_hand = state["bit_generator"] != "MT19937"
+        if not self.by_hand:
             self._state = state
             self.words[m : m + STATE] = state["state"]["key"]
             self.words[m + STATE], self.words[m + STATE + 1] = state["state"]["pos"], 1
 
     def shuffle_by_hand(self) -> None:
-        """Shuffle by a generator that kernels do not know."""
+        """Shuffle by the generator itself: the kernels do not know it, or to hand over its state would take longer."""
         self._generator.shuffle(self.rows)
 
     def give_back(self) -> None:
@@ -151,7 +210,7 @@ class StochasticSolver:
         momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
         if self.solver == "sgd":
             code = updates.NESTEROV if estimator.nesterovs_momentum else updates.CLASSICAL
-            self.rule = (code, momentum, 0.0, 0.0) if momentum else (updates.SGD, 0.0, 0.0, 0.0)
+            self.rule = (code, momentum, 0.0, 0.0) if momentum else NO_RULE
         elif self.solver == "rmsprop":
             self.rule = updates.RMSPROP, 0.0, self.betas[1], epsilon
         else:

@@ -356,6 +356,12 @@ class Run:
             at.OUT
         ] = arrays[at.OUT_DX] = arrays[at.SETTINGS]
 
+    def forget(self) -> None:
+        """Let go of what training changed."""
+        arrays = self.arrays
+        for index in (at.THETA, at.V, at.S, at.H, at.POWERS, at.ORDER):
+            arrays[index] = arrays[at.SETTINGS]
+
     def mean_cost(self) -> float:
         """Cost of the only mini-batch; NaN if its weights are all zero."""
         total, weight = float(self.costs[0]), float(self.sums[0])

@@ -19,9 +19,10 @@ from sklearn.utils.multiclass import (  # noqa: E402
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_array, validate_data  # noqa: E402
+from sklearn.utils.validation import check_array  # noqa: E402
 
 from fastnn._mlp import STOCHASTIC, BaseMLP, Real  # noqa: E402
+from fastnn._tables import checked_pair  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -234,9 +235,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, True)
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32), reset=first
-        )
+        X, y = checked_pair(self, X, y, first, "iub", numeric=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
@@ -510,10 +509,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, True)
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
-            dtype=(np.float64, np.float32), reset=first,
-        )  # fmt: skip
+        X, y = checked_pair(self, X, y, first, "iuf", numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._check_counts("y", y)

@@ -6,7 +6,8 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ ENDED, LEFT, ABORTED = "ended", "left", "aborted"
 
 _lock = threading.Lock()
 _held: dict[int, int] = {}  # cores in use, by the Python thread that took them
+_claims: dict[int, int] = {}  # trainings under way, one within the other, by thread
 _serial_until = 0.0
 _failures = 0
 _serial_only = False
@@ -101,9 +103,10 @@ def _take(wanted: int) -> int:
         if free > 1:
             # Two teams on the same cores would wait for each other at every barrier, and workqueue ends the process
             # when two threads enter it at once.
-            others = [n for thread, n in _held.items() if thread != me]
-            free -= sum(others)
-            if max(others, default=1) > 1 and _layer() == "workqueue":
+            others = {**dict.fromkeys(_claims, 1), **_held}
+            others.pop(me, None)
+            free -= sum(others.values())
+            if max(others.values(), default=1) > 1 and _layer() == "workqueue":
                 free = 1
         _held[me] = n = max(1, min(wanted, free))
     return n
@@ -120,6 +123,22 @@ def _give_back(failed: bool | None = None) -> None:
             _failures = min(_failures + 1, 10)
         elif failed is not None:
             _failures = 0
+
+
+@contextmanager
+def claimed_core() -> Iterator[None]:
+    """Keep one core for the calling thread from slice to slice of a training, so that others do not count on it."""
+    me = threading.get_ident()
+    with _lock:
+        _claims[me] = _claims.get(me, 0) + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            # A fork meanwhile has left the child without claims.
+            left = _claims.pop(me, 1) - 1
+            if left:
+                _claims[me] = left
 
 
 def _judge(n: int, spent_ns: int, lost_ns: int) -> bool | None:
@@ -237,6 +256,7 @@ def _after_fork_in_child() -> None:
     global _lock, _serial_only
     _lock = threading.Lock()
     _held.clear()
+    _claims.clear()
     try:
         layer = numba.threading_layer()
     except ValueError:  # no parallel region has run: the child may start its own threads

@@ -21,6 +21,7 @@ from fastnn.callbacks import running
 from fastnn.losses import checked_loss
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
+from fastnn.runtime import claimed_core
 from fastnn.schedules import Schedule, rates
 
 __all__ = ["History", "Trainer", "train"]
@@ -363,7 +364,7 @@ class Trainer:
                 return after_epoch()
 
             try:
-                with Interrupts() as interrupts:
+                with Interrupts() as interrupts, claimed_core():
                     if isinstance(self.optimizer, LBFGS):
                         self._fit_iterations(data, epochs, history, began, at_epoch_end)
                     else:

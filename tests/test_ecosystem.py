@@ -1,5 +1,7 @@
 """The estimators inside what scikit-learn builds of estimators."""
 
+import warnings
+
 import joblib
 import numpy as np
 import pytest
@@ -46,9 +48,27 @@ def test_searches_give_one_result_however_they_run(backend, digits):
     assert one.best_score_ > 0.9
 
 
-def test_halving_search(digits):
-    search = HalvingGridSearchCV(small(), {"alpha": [1e-4, 10.0]}, cv=3, random_state=0, min_resources=100)
-    assert search.fit(*digits).best_score_ > 0.8
+def test_a_search_on_a_dask_cluster(digits):
+    distributed = pytest.importorskip("distributed")
+    grid = {"alpha": [1e-4, 1.0]}
+    alone = GridSearchCV(small(), grid, cv=3).fit(*digits)
+    # Dask and what it is made of warn of each other.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with (
+            distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None),
+            joblib.parallel_config("dask"),
+        ):
+            spread = GridSearchCV(small(), grid, cv=3).fit(*digits)
+    np.testing.assert_array_equal(spread.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_halving_search(backend, digits):
+    search = HalvingGridSearchCV(small(), {"alpha": [1e-4, 10.0]}, cv=3, random_state=0, min_resources=100, n_jobs=2)
+    with joblib.parallel_backend(backend):
+        assert search.fit(*digits).best_score_ > 0.8
 
 
 def test_clones_have_equal_parameters():
@@ -99,6 +119,26 @@ def test_frames_keep_their_names(digits):
     np.testing.assert_array_equal(model.predict_proba(frame), small().fit(X, y).predict_proba(X))
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[names[::-1]])
+
+
+def test_polars_frames_keep_their_names(digits):
+    polars = pytest.importorskip("polars")
+    X, y = digits
+    names = [f"pixel{i}" for i in range(64)]
+    frame = polars.DataFrame(X, schema=names)
+    model = small().fit(frame, polars.Series("digit", y))
+    assert model.feature_names_in_.tolist() == names
+    np.testing.assert_array_equal(model.predict_proba(frame), small().fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_pipeline_sets_frames_for_its_outputs(library, digits):
+    module = pytest.importorskip(library)
+    X, y = digits
+    frame = module.DataFrame({f"pixel{i}": X[:, i] for i in range(64)})
+    model = make_pipeline(StandardScaler(), small()).set_output(transform=library).fit(frame, y)
+    assert model[-1].feature_names_in_.tolist() == list(frame.columns)
+    assert model.score(frame, y) > 0.9
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -1,0 +1,301 @@
+"""How the weights of an estimator are found: in epochs of a stochastic solver, or by L-BFGS."""
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from fastnn._history import History
+from fastnn._interrupts import Interrupts
+from fastnn._model import Model
+from fastnn._solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
+from fastnn._tables import engine_columns, engine_targets
+from fastnn.callbacks import running
+from fastnn.network import Network
+from fastnn.runtime import claimed_core
+
+__all__ = ["StochasticFit", "fit_lbfgs"]
+
+# Between slices Python looks at Ctrl-C and the clock.
+SLICE_SECONDS = 0.1
+# Multiply-adds of a first slice, before its speed is known.
+FIRST_SLICE = 1_000_000
+
+# From a warning here to the user's call of `fit`, past the estimator's methods and scikit-learn's wrapper.
+USERS_LEVEL = 5
+
+Callbacks = tuple[Callable[..., Any], ...]
+
+
+def fit_lbfgs(
+    estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
+    callbacks: Callbacks,
+) -> None:  # fmt: skip
+    """Minimise the cost of all examples with SciPy's L-BFGS; an iteration is an epoch."""
+    from scipy import optimize
+    from sklearn.utils.optimize import _check_optimize_result
+
+    # The line search needs more digits than float32 has: scikit-learn's parameters are float64 here as well.
+    model = Model(**{**vars(model), "dtype": np.dtype(np.float64)})
+    engine = engine_for(model, NO_RULE, estimator._threads())
+    theta = network.vector.astype(np.float64)
+    data = engine_columns(X, model.dtype), engine_targets(y, model), weights
+    history = estimator.history_ = History()
+    began, ended_by_callback = time.perf_counter(), False
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        theta[:] = x
+        return engine.loss_and_gradient(theta, *data)
+
+    with running(callbacks, estimator, history, estimator.max_iter) as after_epoch:
+
+        def iterated(intermediate_result: Any) -> None:
+            nonlocal ended_by_callback
+            history.loss.append(float(intermediate_result.fun))
+            history.seconds.append(time.perf_counter() - began)
+            network.vector[:] = intermediate_result.x
+            estimator.n_iter_, estimator.loss_ = history.epochs, history.loss[-1]
+            if after_epoch():
+                ended_by_callback = True
+            too_late = estimator.max_time is not None and history.seconds[-1] >= estimator.max_time
+            if ended_by_callback or too_late:
+                raise StopIteration
+
+        result = optimize.minimize(
+            evaluate, theta.copy(), method="L-BFGS-B", jac=True, callback=iterated,
+            options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
+        )  # fmt: skip
+        network.vector[:] = result.x
+        estimator.loss_ = result.fun
+        history.stopped = history.epochs < estimator.max_iter
+    # SciPy's status of a callback's StopIteration is 99, which would be warned of as a failure.
+    estimator.n_iter_ = (
+        result.nit if result.status == 99 else _check_optimize_result("lbfgs", result, estimator.max_iter)
+    )
+
+
+class StochasticFit:
+    """One fit, or one epoch of `partial_fit`, by a stochastic solver.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its fitted attributes are kept up to date from epoch to epoch.
+    network : Network
+        Is trained.
+    model : Model
+        Network and training.
+    X, y : table and array
+        Checked data.
+    weights : numpy.ndarray or None
+        Of the examples.
+    held_out : tuple or None
+        Checked X_val and y_val.
+    incremental : bool
+        Whether it is `partial_fit`.
+    """
+
+    def __init__(
+        self, estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
+        held_out: tuple[Any, np.ndarray] | None, incremental: bool,
+    ) -> None:  # fmt: skip
+        self.estimator, self.network, self.incremental = estimator, network, incremental
+        self.solver = self._solver_of(model)
+        self.engine = engine_for(model, self.solver.rule, estimator._threads())
+        table, targets = engine_columns(X, network.dtype), engine_targets(y, model)
+        rows = None
+        self.evaluate: Callable[[], tuple[float, float]] | None = None
+        if held_out is not None:
+            self.evaluate = self._evaluation(*held_out, None, None)
+        elif estimator.early_stopping:
+            rows, val_rows = self._split(X, y)
+            self.evaluate = self._evaluation(X, y, weights, val_rows)
+        self.m = X.shape[0] if rows is None else rows.size
+        self.batch = min(200, self.m) if estimator.batch_size == "auto" else int(estimator.batch_size)
+        if self.batch > self.m:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=USERS_LEVEL,
+            )
+            self.batch = self.m
+        self.steps = -(-self.m // self.batch)
+        self.epochs = 1 if incremental else estimator.max_iter
+        self.order = self._order(rows)
+        self.session = self.engine.ordered(
+            network.vector, self.solver.state, table, targets, weights, self.batch, self.order, self.m
+        )
+        if self.evaluate is not None and estimator.validation_scores_ is None:
+            estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+            estimator.best_validation_score_, estimator.best_loss_ = -np.inf, None
+        self.best = network.vector.copy() if self.evaluate is not None else None
+        estimator.n_iter_ = 0
+        if not incremental or not hasattr(estimator, "history_"):
+            estimator.history_ = History()
+        self.history = estimator.history_
+
+    def _solver_of(self, model: Model) -> StochasticSolver:
+        """Return the solver that goes on, or a new one."""
+        estimator = self.estimator
+        if self.incremental and hasattr(estimator, "_optimizer"):
+            estimator._optimizer.adopt(model)
+        else:
+            estimator._optimizer = StochasticSolver(estimator, model)
+        return estimator._optimizer
+
+    def _split(self, X: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows to train on and those to hold out, as scikit-learn would."""
+        estimator = self.estimator
+        # As scikit-learn's column of booleans, whose values its messages name.
+        stratify = y.astype(bool).reshape(-1, 1) if estimator._stratifies(y) else None
+        rows, val_rows = train_test_split(
+            np.arange(X.shape[0]), random_state=estimator._random_state, test_size=estimator.validation_fraction,
+            stratify=stratify,
+        )  # fmt: skip
+        if val_rows.size < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return rows, val_rows
+
+    def _evaluation(
+        self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None
+    ) -> Callable[[], tuple[float, float]]:
+        """Return a function that gives score and loss of the held-out examples."""
+        engine, network, score = self.engine, self.network, self.estimator._score_of
+        table, targets = engine_columns(X, network.dtype), engine_targets(y, engine.model)
+        picked = None if rows is None else np.ascontiguousarray(rows, np.uint32)
+        true = y if rows is None else y[rows]
+        own = weights if rows is None or weights is None else weights[rows]
+
+        def evaluate() -> tuple[float, float]:
+            outputs = engine.outputs(network.vector, table, picked)
+            return score(outputs, true, own), engine.mean_loss(network.vector, table, targets, weights, picked)
+
+        return evaluate
+
+    def _order(self, rows: np.ndarray | None) -> RandomOrder | None:
+        """Return the order of examples; None if it is the table's and changes nothing but rounding."""
+        estimator = self.estimator
+        shared = estimator.random_state is None or isinstance(estimator.random_state, np.random.RandomState)
+        if rows is None and (not estimator.shuffle or (self.batch == self.m and not shared)):
+            return None
+        first = np.arange(self.m) if rows is None else rows
+        return RandomOrder(first, estimator._random_state, estimator.shuffle, self.epochs)
+
+    def run(self, callbacks: Callbacks) -> None:
+        """Train to the end, and let the network have its best weights if some examples are held out."""
+        estimator = self.estimator
+        with running(callbacks, estimator, self.history, self.epochs) as after_epoch:
+            try:
+                with Interrupts() as interrupts, claimed_core():
+                    self._train(after_epoch if callbacks else None, interrupts)
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=USERS_LEVEL)
+            finally:
+                if self.order is not None:
+                    self.order.give_back()
+                if self.best is not None:
+                    self.network.vector[:] = self.best
+                self.history.stopped = estimator.n_iter_ < self.epochs
+
+    def _train(self, after_epoch: Callable[[], bool] | None, interrupts: Interrupts) -> None:
+        """Train until it has converged, slice by slice."""
+        estimator, solver, steps, patience = self.estimator, self.solver, self.steps, self.estimator.n_iter_no_change
+        counts = np.full(steps, float(self.batch))
+        counts[-1] = self.m - (steps - 1) * self.batch
+        self.longest = max(1, FIRST_SLICE // (self.batch * self.engine.model.n_parameters))
+        began, before = time.perf_counter(), 0.0
+        by_hand = self.order is not None and self.order.by_hand
+        watched = after_epoch is not None or self.evaluate is not None or by_hand
+        while True:
+            ahead = 1
+            if not watched:
+                # So many epochs pass before anything could be decided.
+                undecided = min(self.epochs - estimator.n_iter_, patience + 1 - estimator._no_improvement_count)
+                ahead = int(max(1, min(undecided, self.longest // steps)))
+            if by_hand:
+                self.order.shuffle_by_hand()
+            shown, step_rates = solver.rates(ahead, steps, estimator.t_, self.m)
+            costs, sums = self._slices(step_rates, interrupts)
+            with np.errstate(all="ignore"):
+                means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
+                losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / self.m
+            now = time.perf_counter() - began
+            self.history.learning_rate += shown[steps - 1 :: steps].tolist()
+            self.history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
+            before, finished = now, False
+            for loss in losses.tolist():
+                if self._epoch_ends(loss):
+                    finished = solver.stops(self._message(), estimator.verbose)
+                    estimator._no_improvement_count = estimator._no_improvement_count if finished else 0
+            called = after_epoch is not None and after_epoch()
+            if finished or called or self.incremental:
+                return
+            if estimator.n_iter_ == self.epochs:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.epochs}) reached and the optimization hasn't "
+                    "converged yet.",
+                    ConvergenceWarning, stacklevel=USERS_LEVEL + 1,
+                )  # fmt: skip
+                return
+            if estimator.max_time is not None and now >= estimator.max_time:
+                return
+
+    def _slices(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
+        """Do a step for each rate; see `Session.totals`."""
+        costs, sums = np.empty(rates.size), np.empty(rates.size)
+        done = 0
+        while done < rates.size:
+            count = min(self.longest, rates.size - done)
+            begin = time.perf_counter()
+            interrupts.hold()
+            costs[done : done + count], sums[done : done + count] = self.session.totals(rates[done : done + count])
+            interrupts.release()
+            elapsed = time.perf_counter() - begin
+            done += count
+            # The first slice may have compiled: grow step by step, never by one measurement alone.
+            fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
+            self.longest = min(max(1, fitting), 16 * max(count, self.longest))
+        return costs, sums
+
+    def _epoch_ends(self, loss: float) -> bool:
+        """Take in an epoch; whether there was no improvement for too long."""
+        estimator, history = self.estimator, self.history
+        estimator.n_iter_ += 1
+        estimator.loss_ = loss
+        estimator.t_ += self.m
+        estimator.loss_curve_.append(loss)
+        history.loss.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if self.evaluate is not None:
+            score, validation_loss = self.evaluate()
+            estimator.validation_scores_.append(score)
+            estimator.validation_loss_curve_.append(validation_loss)
+            history.validation_score.append(score)
+            history.validation_loss.append(validation_loss)
+            if estimator.verbose:
+                print(f"Validation score: {score:f}")
+            worse = score < estimator.best_validation_score_ + estimator.tol
+            if score > estimator.best_validation_score_:
+                estimator.best_validation_score_ = score
+                self.best[:] = self.network.vector
+        else:
+            worse = loss > estimator.best_loss_ - estimator.tol
+            if loss < estimator.best_loss_:
+                estimator.best_loss_ = loss
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+        self.solver.epoch_ends(estimator.t_)
+        return estimator._no_improvement_count > estimator.n_iter_no_change
+
+    def _message(self) -> str:
+        what = "Training loss" if self.evaluate is None else "Validation score"
+        estimator = self.estimator
+        return (
+            f"{what} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} "
+            "consecutive epochs."
+        )
