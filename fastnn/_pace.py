@@ -7,7 +7,10 @@ WEIGHT_NS, UNIT_NS, STEP_NS = 0.0125, 0.5, 500.0
 
 # A step shorter than this is not worth a second thread; one longer than that certainly is. In between it is measured.
 SERIAL_STEP_NS, TEAM_STEP_NS = 700.0, 1e6
-TRIAL_NS, TRIAL_EVERY_NS = 1e6, 5e8
+TRIAL_NS = 1e6
+# A verdict is looked at again after so much time, and then twice as much each time: the first one may have been about
+# threads that were still asleep, and short trainings would live with it for long.
+FIRST_AGAIN_NS, AGAIN_NS = 2e7, 5e8
 # A trial that did not get its threads is soon made up for; to ask for them in vain takes no time.
 DENIED_AGAIN_NS = 5e7
 
@@ -40,7 +43,7 @@ class Pace:
         self.trials = [1, *(n for _ in range(3) for n in self.choices)] if len(self.choices) > 1 else []
         self.trying = False
         self.best = self.choices[-1]
-        self.since_trial_ns = 0.0
+        self.since_trial_ns, self.again_ns = 0.0, FIRST_AGAIN_NS
 
     def next(self, left: int) -> tuple[int, int]:
         """Threads for the coming steps, and how many steps to do."""
@@ -48,12 +51,14 @@ class Pace:
         if left * self.serial_ns < SHORT_CALL_NS:
             return 1, left
         if not self.trials:
-            if len(self.choices) == 1 or self.since_trial_ns <= TRIAL_EVERY_NS:
+            if len(self.choices) == 1 or self.since_trial_ns <= self.again_ns:
                 return self.best, left
             self._try_anew()
         self.trying = True
         n = self.trials[0]
-        return n, max(1, min(left, int(TRIAL_NS / self.step_ns.get(n, self.guessed_ns))))
+        # A team that was slow to come is given no fewer steps for that: it would not show what it can do.
+        step_ns = min(self.step_ns.get(n, self.guessed_ns), self.serial_ns)
+        return n, max(1, min(left, int(TRIAL_NS / step_ns)))
 
     def note(self, wanted: int, n: int, steps: int, spent_ns: float) -> None:
         """Take note of a run."""
@@ -67,7 +72,7 @@ class Pace:
                 # The first ones may have loaded code: the latest counts.
                 self.step_ns[n] = step_ns
             else:
-                self.since_trial_ns = max(self.since_trial_ns, TRIAL_EVERY_NS - DENIED_AGAIN_NS)
+                self.since_trial_ns = max(self.since_trial_ns, self.again_ns - DENIED_AGAIN_NS)
             if not self.trials:
                 self.best = min(self.step_ns, key=self.step_ns.__getitem__)
         elif wanted > 1 and step_ns > 2.0 * self.step_ns.get(1, math.inf):
@@ -76,4 +81,4 @@ class Pace:
 
     def _try_anew(self) -> None:
         self.trials = [*self.choices]
-        self.since_trial_ns = 0.0
+        self.since_trial_ns, self.again_ns = 0.0, min(2.0 * self.again_ns, AGAIN_NS)

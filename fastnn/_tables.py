@@ -33,7 +33,8 @@ def _is_finite(numbers: np.ndarray) -> bool:
     if get_config()["assume_finite"]:
         return True
     with np.errstate(all="ignore"):
-        return math.isfinite(numbers.sum())
+        # Half the time of `sum`, which adds more exactly.
+        return math.isfinite(np.einsum("ij->" if numbers.ndim == 2 else "i->", numbers))
 
 
 def checked_table(estimator: Any, X: Any) -> Any:

@@ -1,8 +1,10 @@
 """How many threads a step gets: what trials say, and when there are any."""
 
+from itertools import pairwise
+
 import pytest
 
-from fastnn._pace import DENIED_AGAIN_NS, SHORT_CALL_NS, TEAM_STEP_NS, TRIAL_EVERY_NS, TRIAL_NS, Pace
+from fastnn._pace import AGAIN_NS, DENIED_AGAIN_NS, FIRST_AGAIN_NS, SHORT_CALL_NS, TEAM_STEP_NS, TRIAL_NS, Pace
 
 GUESS = 30e3
 
@@ -26,16 +28,16 @@ def test_long_calls_get_the_fastest_of_what_has_been_tried():
         ({1: 5e3, 2: 6e3, 4: 9e3}, 1),
     ):
         pace = Pace(4, GUESS)
-        asked = run(pace, 10_000, step_ns)
-        assert asked == [1, *(1, 2, 4) * 3, best]
-        assert run(pace, 100, step_ns) == [best]
+        assert run(pace, int(3e7 / step_ns[1]), step_ns)[:10] == [1, *(1, 2, 4) * 3]
+        assert pace.best == best
+        assert run(pace, 100, step_ns)[-1] == best
 
 
 def test_short_calls_never_try_a_team():
     pace = Pace(2, GUESS)
     # The first one loads code.
     run(pace, 1, {1: 2e6})
-    for _ in range(2 * int(TRIAL_EVERY_NS / 20e3)):
+    for _ in range(2 * int(AGAIN_NS / 20e3)):
         assert run(pace, 1, {1: 20e3}) == [1]
     # Longer ones of the same size still do.
     assert set(run(pace, 1000, {1: 20e3, 2: 12e3})) == {1, 2}
@@ -54,13 +56,32 @@ def test_the_way_into_a_team_counts():
 def test_trials_are_repeated_now_and_then():
     pace = Pace(2, GUESS)
     run(pace, 1000, {1: 20e3, 2: 12e3})
-    assert run(pace, int(TRIAL_EVERY_NS / 12e3), {1: 20e3, 2: 12e3}) == [2]
+    assert run(pace, int(FIRST_AGAIN_NS / 12e3), {1: 20e3, 2: 12e3}) == [2]
     assert run(pace, 1000, {1: 20e3, 2: 24e3}) == [1, 2, 1]
+    # Each time after twice as long as before, up to AGAIN_NS.
+    calls = [run(pace, 100, {1: 20e3, 2: 24e3}) for _ in range(2000)]
+    times = [2e6 * k for k, asked in enumerate(calls) if 2 in asked]
+    gaps = [b - a for a, b in pairwise(times)]
+    assert gaps[0] < 5 * FIRST_AGAIN_NS
+    assert gaps == sorted(gaps)
+    assert AGAIN_NS <= gaps[-1] < 1.1 * AGAIN_NS
+
+
+def test_a_team_that_came_late_once_gets_as_many_steps_as_one_thread():
+    pace, teams = Pace(2, GUESS), []
+    for _ in range(7):
+        wanted, steps = pace.next(1000)
+        if wanted == 2:
+            teams.append(steps)
+        step_ns = 100e3 if wanted == 1 else 400e3 if len(teams) == 1 else 60e3
+        pace.note(wanted, wanted, steps, steps * step_ns)
+    assert teams[1] == TRIAL_NS / 100e3
+    assert pace.best == 2
 
 
 def test_a_team_whose_cores_were_taken_since_is_tried_anew_at_once():
     pace = Pace(2, GUESS)
-    run(pace, 1000, {1: 200e3, 2: 120e3})
+    run(pace, 100, {1: 200e3, 2: 120e3})
     assert run(pace, 1, {2: 8e6}) == [2]
     assert [run(pace, 1, {1: 200e3, 2: 8e6}) for _ in range(4)] == [[1], [2], [1], [1]]
 
