@@ -247,8 +247,9 @@ def model(
     Notes
     -----
     NumPy's global stream is seeded with 3 for the weights and with 11 + i for the shuffle of epoch
-    i. The cost is the total over an epoch's mini-batches, each before its update, divided by m.
-    The title of the curve has the initial learning rate.
+    i, so two threads that call at the same time disturb each other's numbers: give them a
+    `fastnn.Network` each. The cost is the total over an epoch's mini-batches, each before its
+    update, divided by m. The title of the curve has the initial learning rate.
 
     Examples
     --------
