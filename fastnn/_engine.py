@@ -212,11 +212,15 @@ class Engine:
         run.point(at.THETA, theta)
         run.execute(self.entry, self.threads if run.step_ns * run.settings[at.M] / run.settings[at.BATCH] > 2e4 else 1)
 
-    def loss(self, theta: np.ndarray, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-        """Mean loss of a data set, without dropout and L2."""
-        m = X.shape[1]
+    def loss(
+        self, theta: np.ndarray, X: Any, Y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None = None
+    ) -> float:
+        """Mean loss of a data set, or of some of its examples, without dropout and L2."""
+        m = X.shape[1] if rows is None else rows.size
         run = self._made(at.EVALUATE, m)
         run.data(X, Y, weights)
+        if rows is not None:
+            run.pick(rows)
         self._once(run, theta)
         cost = run.mean_cost()
         self.keep(at.EVALUATE, m, run)

@@ -173,7 +173,7 @@ class StochasticFit:
 
         def evaluate() -> tuple[float, float]:
             outputs = engine.outputs(network.vector, table, picked)
-            return score(outputs, true, own), engine.mean_loss(network.vector, table, targets, weights, picked)
+            return score(outputs, true, own), engine.loss(network.vector, table, targets, weights, picked)
 
         return evaluate
 

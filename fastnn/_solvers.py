@@ -83,20 +83,6 @@ class EstimatorEngine(Engine):
         self.keep(at.PREDICT, batch, run)
         return out
 
-    def mean_loss(
-        self, theta: np.ndarray, X: Table, Y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None = None
-    ) -> float:
-        """Mean loss of the examples, or of some, without dropout and L2."""
-        m = X.shape[1] if rows is None else rows.size
-        run = self._made(at.EVALUATE, m)
-        run.data(X, Y, weights)
-        if rows is not None:
-            run.pick(rows)
-        self._once(run, theta)
-        cost = run.mean_cost()
-        self.keep(at.EVALUATE, m, run)
-        return cost
-
 
 def engine_for(model: Model, rule: Rule, n_threads: int | None) -> EstimatorEngine:
     """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""

@@ -33,7 +33,7 @@ def its_loss(output, loss, Z, y, weights, dtype="f8"):
     n = Z.shape[1]
     engine = EstimatorEngine(Model((n, n), (), output, loss, np.dtype(dtype), SGD(0.0)), NO_RULE, 1)
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(dtype)
-    return engine.mean_loss(theta, np.asarray(Z.T, dtype), y, weights)
+    return engine.loss(theta, np.asarray(Z.T, dtype), y, weights)
 
 
 weighted = pytest.mark.parametrize("weights", [None, RANDOM.rand(30)], ids=["plain", "weighted"])
