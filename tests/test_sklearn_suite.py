@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
+pytest.importorskip("sklearn", minversion="1.9")  # whose tests these are
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
