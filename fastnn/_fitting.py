@@ -131,7 +131,11 @@ class StochasticFit:
         if self.evaluate is not None and estimator.validation_scores_ is None:
             estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
             estimator.best_validation_score_, estimator.best_loss_ = -np.inf, None
-        self.best = network.vector.copy() if self.evaluate is not None else None
+        if self.evaluate is None and estimator.best_loss_ is None:
+            # Earlier epochs had held-out data, by which they were judged.
+            estimator.best_loss_ = min(estimator.loss_curve_, default=np.inf)
+        # Where no epoch of a warm start is better than those before it, scikit-learn ends with its last weights.
+        self.best = network.vector.copy() if held_out is not None else None
         estimator.n_iter_ = 0
         if not incremental or not hasattr(estimator, "history_"):
             estimator.history_ = History()
@@ -140,11 +144,10 @@ class StochasticFit:
     def _solver_of(self, model: Model) -> StochasticSolver:
         """Return the solver that goes on, or a new one."""
         estimator = self.estimator
-        if self.incremental and hasattr(estimator, "_optimizer"):
-            estimator._optimizer.adopt(model)
-        else:
-            estimator._optimizer = StochasticSolver(estimator, model)
-        return estimator._optimizer
+        solver = estimator.__dict__.get("_optimizer")
+        if not self.incremental or solver is None or not solver.suits(model):
+            solver = estimator._optimizer = StochasticSolver(estimator, model)
+        return solver
 
     def _split(self, X: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on and those to hold out, as scikit-learn would."""
@@ -283,7 +286,7 @@ class StochasticFit:
             worse = score < estimator.best_validation_score_ + estimator.tol
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score
-                self.best[:] = self.network.vector
+                self.best = self.network.vector.copy()
         else:
             worse = loss > estimator.best_loss_ - estimator.tol
             if loss < estimator.best_loss_:

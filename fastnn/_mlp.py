@@ -27,9 +27,6 @@ from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 
-# scikit-learn's names of what `Network` calls otherwise.
-_ACTIVATIONS = {"logistic": "sigmoid"}
-
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """Fits and applies a network; `MLPClassifier` and `MLPRegressor` say what their targets are."""
@@ -102,11 +99,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any = None, y_val: Any = None
     ) -> "BaseMLP":
         hidden = self.hidden_layer_sizes
-        hidden = [int(n) for n in (hidden if hasattr(hidden, "__iter__") else [hidden])]
+        hidden = [operator.index(n) for n in (hidden if hasattr(hidden, "__iter__") else [hidden])]
         if any(n <= 0 for n in hidden):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together, got only one of them")
+        if X_val is not None and self.solver == "lbfgs":
+            raise ValueError("X_val and y_val do not go with solver='lbfgs', which has no epochs to choose from")
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -119,6 +118,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             if not sample_weight.any():
                 raise ValueError("sample_weight must not be zero for all samples")
         weights = self._example_weights(sample_weight, y)
+        if weights is not None and not incremental and not weights.any():
+            raise ValueError("class_weight must not be zero for all samples that have a sample_weight")
         held_out = None
         if X_val is not None:
             X_val = validate_data(self, X_val, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
@@ -127,6 +128,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 raise ValueError(
                     f"y_val must have one entry for each of the {X_val.shape[0]} rows of X_val, got {y_val.shape[0]}"
                 )
+            if y_val.shape[1:] != y.shape[1:]:
+                raise ValueError(f"y_val must have the columns of y, {self._n_outputs(y)}, got shape {y_val.shape}")
             held_out = X_val, y_val
         self.n_outputs_ = self._n_outputs(y)
         sizes = (X.shape[1], *hidden, self.n_outputs_)
@@ -159,6 +162,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _initialize(self, sizes: tuple[int, ...], dtype: np.dtype) -> None:
         """Draw the first weights, as scikit-learn does unless an initializer is given."""
+        # Its moments are of another network.
+        self.__dict__.pop("_optimizer", None)
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._output()[2]
@@ -183,11 +188,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self.best_loss_ = np.inf
             self.validation_scores_ = self.best_validation_score_ = None
 
+    def _activation(self) -> str | Callable:
+        """The network's name of the activation, or a user's function."""
+        return "sigmoid" if isinstance(self.activation, str) and self.activation == "logistic" else self.activation
+
     def _new_network(self, sizes: tuple[int, ...], dtype: np.dtype) -> Network:
         output, loss, _ = self._output()
         if callable(self.activation):
             return Network(sizes, self.activation, output, "zeros", dtype)
-        hidden = (_ACTIVATIONS.get(self.activation, self.activation),) * (len(sizes) - 2)
+        hidden = (validation.one_of("activation", self._activation(), HIDDEN_ACTIVATIONS),) * (len(sizes) - 2)
         return Network._of_zeros(Model(sizes, hidden, output, loss, dtype, SGD(0.0)))
 
     def _adopt(self, network: Network) -> None:
@@ -205,7 +214,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         views = self.__dict__.get("_views")
         present = (*self.coefs_, *self.intercepts_)
         if views is not None and len(views) == len(present) and all(map(operator.is_, views, present)):
-            return self.network_
+            network = self.network_
+            # The parameter may have changed since.
+            if network.hidden_activations[:1] in ((), (self._activation(),)):
+                return network
         coefs, intercepts = [np.asarray(c) for c in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         dtype = np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
         network = self._new_network((coefs[0].shape[0], *(c.shape[1] for c in coefs)), dtype)
@@ -287,6 +299,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             check_is_fitted(self)
         X = checked_table(self, X)
         network, threads = self._current_network(), self._threads()
+        if X.shape[1] != network.layer_sizes[0]:
+            raise ValueError(f"X must have {network.layer_sizes[0]} features, as coefs_[0] has rows, got {X.shape[1]}")
         engine = self._engines.get(threads)
         if engine is None:
             engine = self._engines[threads] = engine_for(network._model, NO_RULE, threads)

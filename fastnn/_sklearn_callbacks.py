@@ -52,8 +52,8 @@ class FitTasks:
 
     def __call__(self, owner: Any, history: History) -> bool:
         """End an epoch; whether a callback wants no further ones."""
-        ends = self._epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._weights)
-        self._epoch = None
+        epoch, self._epoch = self._epoch, None
+        ends = epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._weights)
         self._epochs -= 1
         if not ends and self._epochs:
             self._begin_epoch()

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastnn._engine import Engine, Session
-from fastnn._model import Model, State
+from fastnn._model import Model, State, aligned_zeros
 from fastnn._workspace import Run, SparseColumns
 from fastnn.kernels import layout as at
 from fastnn.kernels import updates
@@ -208,13 +208,17 @@ class StochasticSolver:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "state": (self.state.v, self.state.s, self.state.powers, self.state.step)}
 
-    def adopt(self, model: Model) -> None:
-        """After unpickling: put the moments where vectors may read them."""
-        if isinstance(self.state, tuple):
-            v, s, powers, step = self.state
-            state = State.zeros(model)
-            state.v[:], state.s[:], state.powers[:], state.step = v, s, powers, step
-            self.state = state
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        v, s, powers, step = values.pop("state")
+        vars(self).update(values)
+        # Vectors read moments where unpickled arrays need not lie.
+        moments = [aligned_zeros(array.size, array.dtype) for array in (v, s, v[:0])]
+        moments[0][:], moments[1][:] = v, s
+        self.state = State(*moments, powers=powers, step=step)
+
+    def suits(self, model: Model) -> bool:
+        """Whether the moments are those of a network of these sizes and this dtype."""
+        return all(a.dtype == model.dtype and a.size in (0, model.n_parameters) for a in (self.state.v, self.state.s))
 
     def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rates of the steps of the next epochs, `seen` examples after the beginning.

@@ -229,6 +229,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         MLPClassifier
             Itself.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight must be a dict or None for partial_fit, which does not see all examples, got 'balanced': "
+                "sklearn.utils.class_weight.compute_class_weight gives the dict"
+            )
         if _check_partial_fit_first_call(self, classes):
             given = y if type_of_target(y).startswith("multilabel") else classes
             self._learn_classes(given if hasattr(given, "ndim") else np.asarray(given))
@@ -259,7 +264,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _learn_classes(self, y: Any) -> np.ndarray | None:
         """Take in what classes there are; the encoded classes, if that came out of it."""
         self._labels = None
-        if y.ndim == 1 and y.dtype.kind in "iub":
+        if y.ndim == 1 and y.dtype.kind in "iub" and y.dtype.isnative:
             # What LabelBinarizer finds, sooner.
             self.classes_, numbers = np.unique(y, return_inverse=True)
             return numbers.astype(np.uint8) if len(self.classes_) <= 2 else numbers
@@ -285,6 +290,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _held_out_targets(self, y: Any) -> np.ndarray:
         y = check_array(y, ensure_2d=False, dtype=None, accept_sparse=True)
+        if self._labels is None and y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y)
+        if y.ndim != (1 if self._labels is None else 2):
+            raise ValueError(f"y_val must have as many dimensions as y, got shape {y.shape}")
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if unknown.size:
             raise ValueError(f"y_val must have classes of y only, got {unknown}")
