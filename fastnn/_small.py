@@ -113,14 +113,20 @@ class SmallPlan:
             code = at.USERS_OWN if is_last else _code(self.model.hidden[layer - 1])
             record[at.CODE] = code
             # Panels are turned in whole squares, which reach beyond the last unit; there also are the ones.
-            needed = {at.A_AT: (rounded(n, self.lanes) + 1) * panel, at.D_AT: n * panel}
-            if not is_last and code != HIDDEN_ACTIVATIONS.index("relu"):
+            needed = {at.A_AT: (rounded(n, self.lanes) + 1) * panel}
+            # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
+            in_place = at.A_AT if code == HIDDEN_ACTIVATIONS.index("relu") else at.SLOPES_AT
+            if is_last:
+                needed[at.D_AT] = n * panel
+            elif in_place == at.SLOPES_AT:
                 needed[at.SLOPES_AT] = n * panel
             if by_products[layer]:
                 needed[at.T_AT] = rounded(n) * panel
             for place, size in needed.items():
                 record[place] = end
                 end += rounded(size)
+            if not is_last:
+                record[at.D_AT] = record[in_place]
         settings[at.PARTS], settings[at.PANEL], settings[at.WIDTH] = self.parts, panel, self.width
         settings[at.PART_SIZE] = rounded(start) + wide
         settings[at.SCRATCH_SIZE] = end + 4 * wide

@@ -264,8 +264,10 @@ def _panel(
         A, T = x, turned_x
         if layer > 1:
             A, T = advance(scratch, get(lower, at.A_AT)), advance(scratch, get(lower, at.T_AT))
-            _backward_layer(table, scratch, theta, layer, record, lower, blocks, width)
         _gradient(table, scratch, grads, seed, record, lower, A, T, columns, examples, tile)
+        if layer > 1:
+            # Takes the place of the activations, or of the slopes.
+            _backward_layer(table, scratch, theta, layer, record, lower, blocks, width)
 
 
 @leaf
