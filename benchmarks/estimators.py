@@ -41,6 +41,44 @@ def seconds(function):
     return time.perf_counter() - begin
 
 
+class Fits:
+    """Whole fits of the table's cases, warm."""
+
+    params = ([0, 1, 2, 3],)
+    param_names = ("case",)
+
+    def setup(self, index):
+        import fastnn
+
+        warnings.simplefilter("ignore")
+        _, self.X, self.y, parameters, _ = list(speed_cases())[index]
+        self.model = fastnn.MLPClassifier(**{"random_state": 0, "n_iter_no_change": 10_000, **parameters})
+        self.model.fit(self.X, self.y)
+
+    def time_fit(self, index):
+        self.model.fit(self.X, self.y)
+
+
+class Calls:
+    """Short calls on the digits, where arguments are checked for longer than is computed."""
+
+    def setup(self):
+        from sklearn.datasets import load_digits
+
+        import fastnn
+
+        warnings.simplefilter("ignore")
+        X, y = load_digits(return_X_y=True)
+        self.X, self.y, self.row = X[:100], y[:100], X[:1]
+        self.model = fastnn.MLPClassifier((64, 64), max_iter=1, random_state=0).fit(self.X, self.y)
+
+    def time_short_fit(self):
+        self.model.fit(self.X, self.y)
+
+    def time_predict_one_row(self):
+        self.model.predict(self.row)
+
+
 def timed_fits(side, index):
     """Final loss and times of fits, behind some untimed ones: 'fastnn', or scikit-learn with '1' or 'all' threads."""
     from contextlib import nullcontext
