@@ -104,8 +104,8 @@ def timed_fits(side, index):
 def print_speed():
     """Print the table of fits.
 
-    Each side has a process to itself, in turns: the threads of a BLAS and ours, which spin before they sleep, were seen
-    to slow each other down by half in one process.
+    Each side has a process to itself, in turns: in one process the threads of a BLAS and ours, which spin before they
+    sleep, slow each other down.
     """
     print(f"{'fit':<38}{'fastnn':>11}{'scikit-learn, 1':>17}{'all threads':>13}{'ratio':>8}{'asked':>7}")
     # Settings that would have OpenBLAS run another processor's code.

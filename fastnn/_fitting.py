@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,12 @@ def fit_lbfgs(
     from sklearn.utils.optimize import _check_optimize_result
 
     # The line search needs more digits than float32 has: scikit-learn's parameters are float64 here as well.
-    model = Model(**{**vars(model), "dtype": np.dtype(np.float64)})
+    model = replace(model, dtype=np.dtype(np.float64))
     engine = engine_for(model, NO_RULE, estimator._threads())
     theta = network.vector.astype(np.float64)
     data = engine_columns(X, model.dtype), engine_targets(y, model), weights
     history = estimator.history_ = History()
-    began, ended_by_callback = time.perf_counter(), False
+    began = time.perf_counter()
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         theta[:] = x
@@ -54,15 +55,11 @@ def fit_lbfgs(
     with running(callbacks, estimator, history, estimator.max_iter) as after_epoch:
 
         def iterated(intermediate_result: Any) -> None:
-            nonlocal ended_by_callback
             history.loss.append(float(intermediate_result.fun))
             history.seconds.append(time.perf_counter() - began)
             network.vector[:] = intermediate_result.x
             estimator.n_iter_, estimator.loss_ = history.epochs, history.loss[-1]
-            if after_epoch():
-                ended_by_callback = True
-            too_late = estimator.max_time is not None and history.seconds[-1] >= estimator.max_time
-            if ended_by_callback or too_late:
+            if after_epoch() or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time):
                 raise StopIteration
 
         result = optimize.minimize(

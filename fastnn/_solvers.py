@@ -26,13 +26,13 @@ Rule = tuple[int, float, float, float]
 # Of networks that are not trained.
 NO_RULE: Rule = (updates.SGD, 0.0, 0.0, 0.0)
 
-# Engines that fits leave to later ones of the same network and parameters, and the size up to which they do. Making
-# workspaces is a fifth of a fit of 100 rows, and finding out how many threads pay takes 1.5 ms.
+# Engines that fits leave to later ones of the same network and parameters, and the size up to which they do: a short
+# fit would make workspaces, and try how many threads pay, for longer than it trains.
 KEPT_ENGINES = 8
 KEPT_PARAMETERS = 1 << 16
 _kept: dict[tuple[Any, ...], "EstimatorEngine"] = {}
 
-# NumPy shuffles so many rows sooner than it takes 50 us to read and write the state of its generator.
+# NumPy itself shuffles so many rows sooner than the state of its generator is read and written.
 FEW_ROWS = 4096
 
 # From here on scikit-learn's adaptive rate is too small to go on.
@@ -100,7 +100,7 @@ def engine_for(model: Model, rule: Rule, n_threads: int | None) -> EstimatorEngi
 
 
 class _NoEntropy(np.random.bit_generator.ISeedSequence):
-    """Of a generator that is about to be seeded; gathering and stirring entropy would take it 55 us."""
+    """Of a generator that is about to be seeded, and need not gather and stir any: most of the time of making it."""
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
         return np.zeros(n_words, dtype)

@@ -18,7 +18,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 def _is_plain(estimator: Any, X: Any, reset: bool) -> bool:
     """Whether X is an array that scikit-learn would return as it is, without a warning.
 
-    Its own checks of one row or of a hundred, which look for frames of many libraries, take 50 us.
+    Its own checks, which look for frames of many libraries, take longer than the prediction of a row.
     """
     if type(X) is not np.ndarray or X.dtype not in FLOATS or X.ndim != 2 or not X.size:
         return False
@@ -33,7 +33,7 @@ def _is_finite(numbers: np.ndarray) -> bool:
     if get_config()["assume_finite"]:
         return True
     with np.errstate(all="ignore"):
-        # Half the time of `sum`, which adds more exactly.
+        # Sooner than `sum`, which adds more exactly.
         return math.isfinite(np.einsum("ij->" if numbers.ndim == 2 else "i->", numbers))
 
 

@@ -117,7 +117,7 @@ class Network:
 
     @classmethod
     def _of_zeros(cls, model: Model) -> "Network":
-        """Make a network of zeros of checked settings; drawing them by an initializer takes 90 us."""
+        """Make a network of zeros of checked settings, without a stream to draw them from."""
         network = cls.__new__(cls)
         network._adopt(model, "zeros", None)
         return network
