@@ -147,6 +147,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         model = self._model(network)
         tasks = FitTasks(self, self.max_iter, *given) if not incremental and wants_tasks(self) else None
         callbacks = self._callbacks() if tasks is None else (*self._callbacks(), tasks)
+        # The loss may have changed since the weights were drawn.
+        self.out_activation_ = self._output()[2]
         if self.solver == "lbfgs":
             fit_lbfgs(self, network, model, X, y, weights, callbacks)
         else:
@@ -249,7 +251,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         # After unpickling the network is made when it is first asked for.
         if name == "network_" and "coefs_" in self.__dict__:
             return self._current_network()
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        # Raises once more what brought us here, such as scikit-learn's reason why there is no `partial_fit`.
+        return super().__getattribute__(name)
 
     def _model(self, network: Network) -> Model:
         output, loss, _ = self._output()

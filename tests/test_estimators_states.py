@@ -98,6 +98,57 @@ def test_training_goes_on_without_the_held_out_data():
     assert len(ours.loss_curve_) == 4
 
 
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_held_out_data_must_not_be_too_few(make):
+    with pytest.raises(ValueError, match=r"The validation set is too small. X_val must have at least 2 rows, got 1"):
+        make().fit(X, BINARY, X_val=X[:1], y_val=BINARY[:1])
+
+
+# Scores of -inf and NaN: residuals, and the targets' own variation, have squares without end.
+UNSCORED = {"-inf": (1e200, 1.0), "nan": (1.0, 1e200)}
+
+
+@pytest.mark.parametrize("score", UNSCORED)
+def test_epochs_that_cannot_be_scored_are_not_lost(score):
+    X_val, y_val, weights = X[:9].copy(), REAL[:9].copy(), []
+
+    def fit(scored):
+        """Train for an epoch more than `scored` has flags, which say whether each can be scored."""
+        left = [*scored, scored[-1]]
+
+        def next_epoch(owner=None, history=None):
+            if owner is not None:
+                weights.append(owner.network_.vector.copy())
+            features, targets = (1.0, 1.0) if left.pop(0) else UNSCORED[score]
+            X_val[:], y_val[:] = X[:9] * features, REAL[:9] * targets
+
+        next_epoch()
+        model.set_params(callbacks=next_epoch, max_iter=len(scored))
+        with np.errstate(all="ignore"):
+            model.fit(X, REAL, X_val=X_val, y_val=y_val)
+
+    model = regressor(warm_start=True)
+    with pytest.warns(UserWarning, match=f"No epoch could be scored: .* {score}. The weights are those of the last epoch"):
+        fit([False, False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+    fit([False, True, False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-3])
+    # What the score of an earlier fit was is no reason to lose this one.
+    with pytest.warns(UserWarning, match="No epoch could be scored"):
+        fit([False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+
+
+def test_a_split_that_cannot_be_scored_is_not_lost():
+    options = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1e-200, "early_stopping": True}
+    weights = []
+    keep = lambda owner, history: weights.append(owner.network_.vector.copy())  # noqa: E731
+    with np.errstate(all="ignore"), pytest.warns(UserWarning, match="No epoch could be scored: .* nan"):
+        model = regressor(**options, callbacks=[keep]).fit(X, REAL * 1e200)
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+    assert not np.array_equal(weights[-1], weights[0])
+
+
 def test_held_out_data_need_epochs():
     with pytest.raises(ValueError, match="X_val and y_val do not go with solver='lbfgs'"):
         regressor(solver="lbfgs").fit(X, REAL, X_val=X, y_val=REAL)
