@@ -26,11 +26,13 @@ SLICE_SECONDS = 0.1
 # Multiply-adds of a first slice, before its speed is known.
 FIRST_SLICE = 1_000_000
 
-# What a gradient in float32 may come to at a guess: that of a trained network is some thousand times as large at most,
-# and from 2e19 on its square, and with it Adam's second moment, has no end.
+# What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
+# have no end, and a network that trains comes to some thousand times the guess.
 LARGEST_GRADIENT = 1e14
-# And what a sample weight, or the smallest denominator of Adam's, may be.
-LARGEST_WEIGHT, SMALLEST_EPSILON = 1e30, 1e-18
+# Targets: of larger ones an epoch takes so little of the loss that it is lost in rounding (seen from 1e7 on).
+LARGEST_TARGET = 1e6
+# Sample weights, or their reciprocals, which multiply losses and gradients; and what is added to Adam's root.
+LARGEST_WEIGHT, SMALLEST_EPSILON = 1e6, 1e-18
 
 # From a warning here to the user's call of `fit`, past the estimator's methods and scikit-learn's wrapper.
 USERS_LEVEL = 5
@@ -176,9 +178,8 @@ class StochasticFit:
     def _is_beyond_float32(
         self, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None, held_out: tuple[Any, np.ndarray] | None
     ) -> bool:
-        """Whether float32 parameters have to be trained in float64, because gradients or their squares may overflow.
-
-        In scikit-learn gradients and moments are float64 as soon as targets or tables are. Classes are no reason.
+        """Whether float32 parameters have to be trained in float64: in scikit-learn gradients, moments and losses are
+        float64 as soon as targets or tables are, and float32 would overflow or lose them. Classes are no reason.
         """
         if model.dtype != np.float32:
             return False
@@ -189,12 +190,13 @@ class StochasticFit:
         regresses = model.output == "linear"
         if not regresses and all(table.dtype == np.float32 for table in tables):
             return False
-        size = max(map(largest, tables))
-        gradient = max(size, 1.0) * (size + largest(y) if regresses else 1.0)
-        return (
-            not gradient < LARGEST_GRADIENT
-            or self.estimator.epsilon < SMALLEST_EPSILON
-            or (weights is not None and weights.max() > LARGEST_WEIGHT)
+        size, target = max(map(largest, tables)), largest(y) if regresses else 0.0
+        heaviest = 1.0 if weights is None else weights.max()
+        return not (
+            max(size, 1.0) * (size + target) < LARGEST_GRADIENT
+            and target <= LARGEST_TARGET
+            and 1.0 / LARGEST_WEIGHT <= heaviest <= LARGEST_WEIGHT
+            and self.estimator.epsilon >= SMALLEST_EPSILON
         )
 
     def _split(self, X: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
