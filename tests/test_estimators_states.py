@@ -234,3 +234,69 @@ def test_an_end_that_raises_comes_once():
     with pytest.warns(UserWarning, match="interrupted by user"):
         classifier().set_callbacks(Interrupting()).fit(X, BINARY)
     assert ends == [("epoch", 0), ("epoch", 1), ("fit", 0)]
+
+
+CHANGES = {
+    "solver": ["adam", "sgd", "lbfgs"], "early_stopping": [False, True], "batch_size": ["auto", 7, 50],
+    "activation": ["relu", "tanh", "logistic", "identity"], "learning_rate": ["constant", "invscaling", "adaptive"],
+    "warm_start": [False, True], "momentum": [0.0, 0.9], "alpha": [0.0, 0.1], "shuffle": [True, False],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_changes_between_fits(name, seed):
+    stream, stale = np.random.RandomState(seed), False
+    options = {"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0}
+    ours, theirs = (getattr(module, name)(**options) for module in (fastnn, neural_network))
+    for _ in range(6):
+        change = {key: values[stream.randint(len(values))] for key, values in CHANGES.items() if stream.rand() < 0.3}
+        partial, table = stream.rand() < 0.5, X.astype((np.float32, np.float64)[stream.randint(2)])
+        if partial:
+            change["early_stopping"] = False
+            change["solver"] = change.get("solver", ours.solver).replace("lbfgs", "adam")
+        classes = {"classes": [0, 1]} if partial and name == "MLPClassifier" else {}
+        fresh = not hasattr(ours, "coefs_") or not (partial or change.get("warm_start", ours.warm_start))
+        getattr(ours.set_params(**change), "partial_fit" if partial else "fit")(table, BINARY, **classes)
+        # scikit-learn's moments outlive the weights that they belong to, if L-BFGS comes between.
+        stale = (fresh and ours.solver == "lbfgs") or (stale and partial)
+        try:
+            getattr(theirs.set_params(**change), "partial_fit" if partial else "fit")(table, BINARY, **classes)
+        except (AttributeError, TypeError):  # no loss_curve_ after L-BFGS, no scores after a fit without
+            return
+        if stale and ours.solver != "lbfgs":
+            return
+        assert ours.coefs_[0].dtype == theirs.coefs_[0].dtype
+        assert ours.n_iter_ == theirs.n_iter_
+        for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=0.02 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop"])
+@pytest.mark.parametrize("how", ["warm start", "partial_fit", "held out", "split"])
+def test_epochs_after_lbfgs(solver, how):
+    model = classifier(solver="lbfgs", warm_start=True).fit(X, BINARY)
+    before = model.coefs_[0].copy()
+    model.set_params(solver=solver, early_stopping=how == "split")
+    if how == "partial_fit":
+        model.partial_fit(X, BINARY)
+    else:
+        model.fit(X, BINARY, **({"X_val": X, "y_val": BINARY} if how == "held out" else {}))
+    assert len(model.loss_curve_) == model.n_iter_ == (1 if how == "partial_fit" else 3)
+    assert 0 < np.abs(model.coefs_[0] - before).max() < 0.1
+    assert (model.validation_scores_ is None) == (how in ("warm start", "partial_fit"))
+
+
+def test_a_changed_loss_changes_what_is_predicted():
+    model = regressor(max_iter=50).fit(X, np.exp(REAL)).set_params(loss="poisson", warm_start=True)
+    model.fit(X, np.exp(REAL))
+    assert model.out_activation_ == "exp"
+    assert model.predict(X).min() > 0
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_lbfgs_says_why_it_has_no_partial_fit():
+    with pytest.raises(AttributeError) as caught:
+        _ = classifier(solver="lbfgs").partial_fit
+    assert "lbfgs is not stochastic" in f"{caught.value} {caught.value.__cause__}"
