@@ -87,9 +87,7 @@ class EstimatorEngine(Engine):
         return out
 
 
-def engine_for(
-    model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None
-) -> EstimatorEngine:
+def engine_for(model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> EstimatorEngine:
     """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""
     users = any(map(callable, model.hidden))
     if model.n_parameters > KEPT_PARAMETERS or any(model.drops) or users:
@@ -237,7 +235,7 @@ class StochasticSolver:
 
     def overflowed(self) -> bool:
         """Whether a mean square has no end, so that its parameter no longer moves."""
-        return self.state.s.size > 0 and not self.state.s.max() < np.inf
+        return self.state.s.size > 0 and np.maximum.reduce(self.state.s) == np.inf
 
     def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rates of the steps of the next epochs, `seen` examples after the beginning.

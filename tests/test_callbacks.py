@@ -189,12 +189,14 @@ def test_early_stopping(lists, options, best, stopped):
 def test_no_epoch_is_best(tmp_path, restore_best):
     stopping, owner = EarlyStopping(patience=2, restore_best=restore_best), Owner()
     checkpoint = Checkpoint(tmp_path / "net.npz", "loss", save_best_only=True)
-    with pytest.warns(UserWarning) as noted:
+    with pytest.warns(UserWarning, match="no epoch's loss") as noted:
         history = owner.fit([stopping, checkpoint], loss=[math.nan, math.inf, math.nan])
     why = "no epoch's loss was a finite number, the last is inf"
     said = {str(warning.message) for warning in noted}
     expected = {f"Checkpoint has written nothing: {why}"}
-    assert said == (expected | {f"EarlyStopping leaves the weights of the last epoch: {why}"} if restore_best else expected)
+    assert said == (
+        expected | {f"EarlyStopping leaves the weights of the last epoch: {why}"} if restore_best else expected
+    )
     assert (stopping.best_epoch_, stopping.best_value_, stopping.stopped_epoch_) == (None, None, 2)
     assert (owner.network_.vector == history.epochs).all()
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Estimators in float32, of small and of huge numbers: what scikit-learn finds, or a word."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_callbacks_see_and_change_the_weights_of_a_wide_training():
             owner.coefs_[0][:] = seen[0]
 
     model = fit(fastnn, "MLPRegressor", table, REAL, callbacks=watch)
-    assert not any(np.array_equal(a, b) for a, b in zip(seen, seen[1:], strict=False))
+    assert not any(np.array_equal(a, b) for a, b in pairwise(seen))
     assert np.abs(seen[3] - seen[0]).max() < 0.011  # seven steps of Adam's from there
     np.testing.assert_array_equal(seen[-1], model.coefs_[0])
 
@@ -113,7 +114,9 @@ def test_callbacks_see_and_change_the_weights_of_a_wide_training():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_moments_that_overflow_are_told(dtype):
     scale = 1e25 if dtype == np.float32 else 1e200
-    message = rf"The squares of some gradients overflowed {np.dtype(dtype).name}, and their weights stand still. Scale X"
+    message = (
+        rf"The squares of some gradients overflowed {np.dtype(dtype).name}, and their weights stand still. Scale X"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         with np.errstate(all="ignore"), pytest.raises(ConvergenceWarning, match=message):

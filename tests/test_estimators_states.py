@@ -128,7 +128,9 @@ def test_epochs_that_cannot_be_scored_are_not_lost(score):
             model.fit(X, REAL, X_val=X_val, y_val=y_val)
 
     model = regressor(warm_start=True)
-    with pytest.warns(UserWarning, match=f"No epoch could be scored: .* {score}. The weights are those of the last epoch"):
+    with pytest.warns(
+        UserWarning, match=f"No epoch could be scored: .* {score}. The weights are those of the last epoch"
+    ):
         fit([False, False, False])
     np.testing.assert_array_equal(model.network_.vector, weights[-1])
     fit([False, True, False, False])
@@ -203,6 +205,26 @@ def test_balance_needs_all_examples():
     model = classifier(class_weight={0: 0.0}).partial_fit(X, BINARY, classes=[0, 1])
     before = model.coefs_[0].copy()
     np.testing.assert_array_equal(model.partial_fit(X[BINARY == 0], BINARY[BINARY == 0]).coefs_[0], before)
+
+
+@pytest.mark.parametrize(("before", "after"), [((4,), (6,)), ((4,), (4, 4)), ((4, 4), (4,)), ((4,), ())], ids=str)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_layers_stay_in_a_warm_start(before, after, solver):
+    model = classifier(hidden_layer_sizes=before, solver=solver, warm_start=True).fit(X, BINARY)
+    weights = [array.copy() for array in model.coefs_]
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must give the layers of the fit before, \(5, 4, .*, got"):
+        model.set_params(hidden_layer_sizes=after).fit(X, BINARY)
+    for array, old in zip(model.coefs_, weights, strict=True):
+        np.testing.assert_array_equal(array, old)
+    assert model.set_params(hidden_layer_sizes=before).fit(X, BINARY).n_layers_ == len(before) + 2
+    # scikit-learn trains the old layers as if nothing had changed, or fails somewhere.
+    theirs = neural_network.MLPClassifier(before, solver="adam", warm_start=True, max_iter=3).fit(X, BINARY)
+    theirs.set_params(hidden_layer_sizes=after)
+    if len(after) == len(before):
+        assert theirs.fit(X, BINARY).coefs_[0].shape == (5, 4)
+    else:
+        with pytest.raises((AttributeError, IndexError)):
+            theirs.fit(X, BINARY)
 
 
 def test_sizes_must_be_whole():
