@@ -256,8 +256,8 @@ class StochasticFit:
                 self.history.stopped = estimator.n_iter_ < self.epochs
         if self.evaluate is not None and estimator.n_iter_ and not self.scored:
             warnings.warn(
-                f"No epoch could be scored: scores of the held-out data are {self.history.validation_score[-1]}. The weights "
-                "are those of the last epoch.",
+                f"No epoch could be scored: scores of the held-out data are {self.history.validation_score[-1]}. The "
+                "weights are those of the last epoch.",
                 stacklevel=USERS_LEVEL,
             )
         if self.solver.overflowed():

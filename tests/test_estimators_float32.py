@@ -50,7 +50,7 @@ def test_regressors_agree_at_every_scale(of_X, of_y):
         {"solver": "sgd", "learning_rate_init": 1e-26, "momentum": 0.0},
         {"early_stopping": True, "batch_size": 16},
         {"hidden_layer_sizes": (6, 5), "activation": "tanh", "alpha": 1.0},
-        {"hidden_layer_sizes": (300, 40), "batch_size": 30, "max_iter": 5},
+        pytest.param({"hidden_layer_sizes": (300, 40), "batch_size": 30, "max_iter": 5}, marks=pytest.mark.needs_jit),
         {"hidden_layer_sizes": ()},
     ],
     ids=str,
