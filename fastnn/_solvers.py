@@ -204,6 +204,8 @@ class StochasticSolver:
         self.betas = float(estimator.beta_1), float(estimator.beta_2)
         self.schedule = None if isinstance(self.mode, str) else self.mode
         self.state = State.zeros(model)
+        # Whether it is of more digits than the network that it trains.
+        self.wider = False
         momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
         if self.solver == "sgd":
             code = updates.NESTEROV if estimator.nesterovs_momentum else updates.CLASSICAL
