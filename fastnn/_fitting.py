@@ -12,9 +12,9 @@ from sklearn.model_selection import train_test_split
 
 from fastnn._history import History
 from fastnn._interrupts import Interrupts
-from fastnn._model import Model
+from fastnn._model import Model, aligned_zeros
 from fastnn._solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
-from fastnn._tables import engine_columns, engine_targets
+from fastnn._tables import engine_columns, engine_targets, largest
 from fastnn.callbacks import running
 from fastnn.network import Network
 from fastnn.runtime import claimed_core
@@ -26,6 +26,14 @@ SLICE_SECONDS = 0.1
 # Multiply-adds of a first slice, before its speed is known.
 FIRST_SLICE = 1_000_000
 
+# What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
+# have no end, and a network that trains comes to some thousand times the guess.
+LARGEST_GRADIENT = 1e14
+# Targets: of larger ones an epoch takes so little of the loss that it is lost in rounding (seen from 1e7 on).
+LARGEST_TARGET = 1e6
+# Sample weights, or their reciprocals, which multiply losses and gradients; and what is added to Adam's root.
+LARGEST_WEIGHT, SMALLEST_EPSILON = 1e6, 1e-18
+
 # From a warning here to the user's call of `fit`, past the estimator's methods and scikit-learn's wrapper.
 USERS_LEVEL = 5
 
@@ -36,14 +44,24 @@ def fit_lbfgs(
     estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
     callbacks: Callbacks,
 ) -> None:  # fmt: skip
-    """Minimise the cost of all examples with SciPy's L-BFGS; an iteration is an epoch."""
+    """Minimise the cost of all examples with SciPy's L-BFGS; an iteration is an epoch.
+
+    A float32 network makes way for one of float64, as scikit-learn's does.
+    """
     from scipy import optimize
     from sklearn.utils.optimize import _check_optimize_result
 
-    # The line search needs more digits than float32 has: scikit-learn's parameters are float64 here as well.
-    model = replace(model, dtype=np.dtype(np.float64))
-    engine = engine_for(model, NO_RULE, estimator._threads())
-    theta = network.vector.astype(np.float64)
+    digits = network.dtype
+    if digits != np.float64:
+        # The line search needs more digits than float32 has.
+        model = replace(model, dtype=np.dtype(np.float64))
+        weights_before = network.vector
+        network = estimator._new_network(network.layer_sizes, model.dtype)
+        network.vector[:] = weights_before
+        estimator._adopt(network)
+    engine = engine_for(model, NO_RULE, estimator._threads(), digits)
+    theta = aligned_zeros(network.vector.size, np.float64)
+    theta[:] = network.vector
     data = engine_columns(X, model.dtype), engine_targets(y, model), weights
     history = estimator.history_ = History()
     began = time.perf_counter()
@@ -101,9 +119,14 @@ class StochasticFit:
         held_out: tuple[Any, np.ndarray] | None, incremental: bool,
     ) -> None:  # fmt: skip
         self.estimator, self.network, self.incremental = estimator, network, incremental
+        # What is trained: the network's parameters themselves, or their double.
+        self.theta = network.vector
+        if self._is_beyond_float32(model, X, y, weights, held_out):
+            model = replace(model, dtype=np.dtype(np.float64))
+            self.theta = aligned_zeros(network.vector.size, np.float64)
         self.solver = self._solver_of(model)
-        self.engine = engine_for(model, self.solver.rule, estimator._threads())
-        table, targets = engine_columns(X, network.dtype), engine_targets(y, model)
+        self.engine = engine_for(model, self.solver.rule, estimator._threads(), network.dtype)
+        table, targets = engine_columns(X, model.dtype), engine_targets(y, model)
         rows = None
         self.evaluate: Callable[[], tuple[float, float]] | None = None
         if held_out is not None:
@@ -123,8 +146,11 @@ class StochasticFit:
         self.epochs = 1 if incremental else estimator.max_iter
         self.order = self._order(rows)
         self.session = self.engine.ordered(
-            network.vector, self.solver.state, table, targets, weights, self.batch, self.order, self.m
+            self.theta, self.solver.state, table, targets, weights, self.batch, self.order, self.m
         )
+        if "loss_curve_" not in estimator.__dict__:
+            # Earlier fits were by L-BFGS.
+            estimator._begin_curves()
         if self.evaluate is not None and estimator.validation_scores_ is None:
             estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
             estimator.best_validation_score_, estimator.best_loss_ = -np.inf, None
@@ -132,7 +158,9 @@ class StochasticFit:
             # Earlier epochs had held-out data, by which they were judged.
             estimator.best_loss_ = min(estimator.loss_curve_, default=np.inf)
         # Where no epoch of a warm start is better than those before it, scikit-learn ends with its last weights.
-        self.best = network.vector.copy() if held_out is not None else None
+        known = held_out is not None and estimator.best_validation_score_ > -np.inf
+        self.best = network.vector.copy() if known else None
+        self.scored = False
         estimator.n_iter_ = 0
         if not incremental or not hasattr(estimator, "history_"):
             estimator.history_ = History()
@@ -144,7 +172,32 @@ class StochasticFit:
         solver = estimator.__dict__.get("_optimizer")
         if not self.incremental or solver is None or not solver.suits(model):
             solver = estimator._optimizer = StochasticSolver(estimator, model)
+        solver.wider = model.dtype != self.network.dtype
         return solver
+
+    def _is_beyond_float32(
+        self, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None, held_out: tuple[Any, np.ndarray] | None
+    ) -> bool:
+        """Whether float32 parameters have to be trained in float64: in scikit-learn gradients, moments and losses are
+        float64 as soon as targets or tables are, and float32 would overflow or lose them. Classes are no reason.
+        """
+        if model.dtype != np.float32:
+            return False
+        solver = self.estimator.__dict__.get("_optimizer")
+        if self.incremental and solver is not None and solver.wider:
+            return True
+        tables = [X] if held_out is None else [X, held_out[0]]
+        regresses = model.output == "linear"
+        if not regresses and all(table.dtype == np.float32 for table in tables):
+            return False
+        size, target = max(map(largest, tables)), largest(y) if regresses else 0.0
+        heaviest = 1.0 if weights is None else weights.max()
+        return not (
+            max(size, 1.0) * (size + target) < LARGEST_GRADIENT
+            and target <= LARGEST_TARGET
+            and 1.0 / LARGEST_WEIGHT <= heaviest <= LARGEST_WEIGHT
+            and self.estimator.epsilon >= SMALLEST_EPSILON
+        )
 
     def _split(self, X: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on and those to hold out, as scikit-learn would."""
@@ -165,15 +218,15 @@ class StochasticFit:
         self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None
     ) -> Callable[[], tuple[float, float]]:
         """Return a function that gives score and loss of the held-out examples."""
-        engine, network, score = self.engine, self.network, self.estimator._score_of
-        table, targets = engine_columns(X, network.dtype), engine_targets(y, engine.model)
+        engine, theta, score = self.engine, self.theta, self.estimator._score_of
+        table, targets = engine_columns(X, theta.dtype), engine_targets(y, engine.model)
         picked = None if rows is None else np.ascontiguousarray(rows, np.uint32)
         true = y if rows is None else y[rows]
         own = weights if rows is None or weights is None else weights[rows]
 
         def evaluate() -> tuple[float, float]:
-            outputs = engine.outputs(network.vector, table, picked)
-            return score(outputs, true, own), engine.loss(network.vector, table, targets, weights, picked)
+            outputs = engine.outputs(theta, table, picked)
+            return score(outputs, true, own), engine.loss(theta, table, targets, weights, picked)
 
         return evaluate
 
@@ -198,9 +251,21 @@ class StochasticFit:
             finally:
                 if self.order is not None:
                     self.order.give_back()
-                if self.best is not None:
+                if self.best is not None and (self.scored or not estimator.n_iter_):
                     self.network.vector[:] = self.best
                 self.history.stopped = estimator.n_iter_ < self.epochs
+        if self.evaluate is not None and estimator.n_iter_ and not self.scored:
+            warnings.warn(
+                f"No epoch could be scored: scores of the held-out data are {self.history.validation_score[-1]}. The "
+                "weights are those of the last epoch.",
+                stacklevel=USERS_LEVEL,
+            )
+        if self.solver.overflowed():
+            warnings.warn(
+                f"The squares of some gradients overflowed {self.solver.state.s.dtype}, and their weights stand still. "
+                "Scale X, by sklearn.preprocessing.StandardScaler say, or the targets.",
+                ConvergenceWarning, stacklevel=USERS_LEVEL,
+            )  # fmt: skip
 
     def _train(self, after_epoch: Callable[[], bool] | None, interrupts: Interrupts) -> None:
         """Train until it has converged, slice by slice."""
@@ -210,7 +275,8 @@ class StochasticFit:
         self.longest = max(1, FIRST_SLICE // (self.batch * self.engine.model.n_parameters))
         began, before = time.perf_counter(), 0.0
         by_hand = self.order is not None and self.order.by_hand
-        watched = after_epoch is not None or self.evaluate is not None or by_hand
+        # A double is rounded after every epoch, so that its results do not depend on the clock.
+        watched = after_epoch is not None or self.evaluate is not None or by_hand or self.solver.wider
         while True:
             ahead = 1
             if not watched:
@@ -248,6 +314,17 @@ class StochasticFit:
     def _slices(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
         """Do a step for each rate; see `Session.totals`."""
         costs, sums = np.empty(rates.size), np.empty(rates.size)
+        if self.solver.wider:
+            self.theta[:] = self.network.vector
+        try:
+            self._advance(rates, costs, sums, interrupts)
+        finally:
+            if self.solver.wider:
+                with np.errstate(over="ignore"):
+                    self.network.vector[:] = self.theta
+        return costs, sums
+
+    def _advance(self, rates: np.ndarray, costs: np.ndarray, sums: np.ndarray, interrupts: Interrupts) -> None:
         done = 0
         while done < rates.size:
             count = min(self.longest, rates.size - done)
@@ -260,7 +337,6 @@ class StochasticFit:
             # The first slice may have compiled: grow step by step, never by one measurement alone.
             fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
             self.longest = min(max(1, fitting), 16 * max(count, self.longest))
-        return costs, sums
 
     def _epoch_ends(self, loss: float) -> bool:
         """Take in an epoch; whether there was no improvement for too long."""
@@ -280,6 +356,7 @@ class StochasticFit:
             history.validation_loss.append(validation_loss)
             if estimator.verbose:
                 print(f"Validation score: {score:f}")
+            self.scored |= score > -np.inf
             worse = score < estimator.best_validation_score_ + estimator.tol
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score

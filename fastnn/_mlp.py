@@ -19,12 +19,13 @@ from fastnn._model import Model
 from fastnn._settings import dropped_shares
 from fastnn._sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
 from fastnn._solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
-from fastnn._tables import checked_table, engine_columns
+from fastnn._tables import checked_table, engine_columns, largest
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 
 
@@ -128,6 +129,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 raise ValueError(
                     f"y_val must have one entry for each of the {X_val.shape[0]} rows of X_val, got {y_val.shape[0]}"
                 )
+            if y_val.shape[0] < 2:
+                raise ValueError("The validation set is too small. X_val must have at least 2 rows, got 1.")
             if y_val.shape[1:] != y.shape[1:]:
                 raise ValueError(f"y_val must have the columns of y, {self._n_outputs(y)}, got shape {y_val.shape}")
             held_out = X_val, y_val
@@ -144,13 +147,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         model = self._model(network)
         tasks = FitTasks(self, self.max_iter, *given) if not incremental and wants_tasks(self) else None
         callbacks = self._callbacks() if tasks is None else (*self._callbacks(), tasks)
+        # The loss may have changed since the weights were drawn.
+        self.out_activation_ = self._output()[2]
         if self.solver == "lbfgs":
             fit_lbfgs(self, network, model, X, y, weights, callbacks)
         else:
             StochasticFit(self, network, model, X, y, weights, held_out, incremental).run(callbacks)
         if tasks is not None:
             tasks.finish()
-        if not np.isfinite(network.vector).all():
+        if not np.isfinite(self.network_.vector).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
                 " preprocessed."
@@ -183,10 +188,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.validation_loss_curve_ = None
         self.history_ = History()
         if self.solver in STOCHASTIC:
-            self.loss_curve_ = []
-            self._no_improvement_count = 0
-            self.best_loss_ = np.inf
-            self.validation_scores_ = self.best_validation_score_ = None
+            self._begin_curves()
+
+    def _begin_curves(self) -> None:
+        """Set what the epochs of a stochastic solver fill."""
+        self.loss_curve_ = []
+        self._no_improvement_count = 0
+        self.best_loss_ = np.inf
+        self.validation_scores_ = self.best_validation_score_ = None
 
     def _activation(self) -> str | Callable:
         """The network's name of the activation, or a user's function."""
@@ -219,7 +228,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             if network.hidden_activations[:1] in ((), (self._activation(),)):
                 return network
         coefs, intercepts = [np.asarray(c) for c in self.coefs_], [np.asarray(b) for b in self.intercepts_]
-        dtype = np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
+        # Of either byte order.
+        dtype = np.dtype(np.float32 if coefs[0].dtype.newbyteorder("=") == np.float32 else np.float64)
         network = self._new_network((coefs[0].shape[0], *(c.shape[1] for c in coefs)), dtype)
         for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
             network.parameters[f"W{layer}"][:] = coef.T
@@ -241,7 +251,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         # After unpickling the network is made when it is first asked for.
         if name == "network_" and "coefs_" in self.__dict__:
             return self._current_network()
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        # Raises once more what brought us here, such as scikit-learn's reason why there is no `partial_fit`.
+        return super().__getattribute__(name)
 
     def _model(self, network: Network) -> Model:
         output, loss, _ = self._output()
@@ -301,7 +312,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         network, threads = self._current_network(), self._threads()
         if X.shape[1] != network.layer_sizes[0]:
             raise ValueError(f"X must have {network.layer_sizes[0]} features, as coefs_[0] has rows, got {X.shape[1]}")
-        engine = self._engines.get(threads)
+        if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FLOAT32:
+            wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
+            wider.vector[:] = network.vector
+            network, engine = wider, engine_for(wider._model, NO_RULE, threads)
+        else:
+            engine = self._engines.get(threads)
         if engine is None:
             engine = self._engines[threads] = engine_for(network._model, NO_RULE, threads)
         out = engine.outputs(network.vector, engine_columns(X, network.dtype))

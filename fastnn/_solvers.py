@@ -40,14 +40,17 @@ SMALLEST_RATE = 1e-6
 
 
 class EstimatorEngine(Engine):
-    """The engine, with scikit-learn's losses and shuffles in place of its own."""
+    """The engine, with scikit-learn's losses and shuffles in place of its own.
+
+    Logarithms of probabilities are cut by the precision of `digits`, the model's dtype unless it is given.
+    """
 
     all_leaves = ESTIMATOR_LEAVES
 
-    def __init__(self, model: Model, rule: Rule, n_threads: int | None) -> None:
+    def __init__(self, model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> None:
         super().__init__(model, n_threads)
         self.rule = rule
-        eps = float(np.finfo(model.dtype).eps)
+        eps = float(np.finfo(digits or model.dtype).eps)
         # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, would not fit.
         bounds = (-np.inf, np.inf) if model.label_smoothing else (-np.log1p(-eps), -np.log(eps))
         self.loss_terms = (*bounds, 1.0 / model.sizes[-1] if model.loss == "squared_error" else 1.0)
@@ -84,13 +87,13 @@ class EstimatorEngine(Engine):
         return out
 
 
-def engine_for(model: Model, rule: Rule, n_threads: int | None) -> EstimatorEngine:
+def engine_for(model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> EstimatorEngine:
     """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""
     users = any(map(callable, model.hidden))
     if model.n_parameters > KEPT_PARAMETERS or any(model.drops) or users:
-        return EstimatorEngine(model, rule, n_threads)
-    key = (model, rule, n_threads, available_threads())
-    engine = _kept.pop(key, None) or EstimatorEngine(model, rule, n_threads)
+        return EstimatorEngine(model, rule, n_threads, digits)
+    key = (model, rule, n_threads, digits, available_threads())
+    engine = _kept.pop(key, None) or EstimatorEngine(model, rule, n_threads, digits)
     _kept[key] = engine
     if len(_kept) > KEPT_ENGINES:
         # A list, because another thread may add one meanwhile.
@@ -171,6 +174,14 @@ def optimizer_of(estimator: Any) -> Optimizer:
     return Adam(0.0)
 
 
+def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
+    """Make a state of copies: unpickled arrays may lie in a file, where vectors cannot read, or be of foreign bytes."""
+    moments = [aligned_zeros(array.size, dtype) for array in (v, s, v[:0])]
+    with np.errstate(over="ignore"):
+        moments[0][:], moments[1][:] = v, s
+    return State(*moments, powers=np.array(powers, np.float64), step=step)
+
+
 class StochasticSolver:
     """Rule and learning rates of a stochastic solver, and the state of its updates.
 
@@ -193,6 +204,8 @@ class StochasticSolver:
         self.betas = float(estimator.beta_1), float(estimator.beta_2)
         self.schedule = None if isinstance(self.mode, str) else self.mode
         self.state = State.zeros(model)
+        # Whether it is of more digits than the network that it trains.
+        self.wider = False
         momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
         if self.solver == "sgd":
             code = updates.NESTEROV if estimator.nesterovs_momentum else updates.CLASSICAL
@@ -211,14 +224,20 @@ class StochasticSolver:
     def __setstate__(self, values: dict[str, Any]) -> None:
         v, s, powers, step = values.pop("state")
         vars(self).update(values)
-        # Vectors read moments where unpickled arrays need not lie.
-        moments = [aligned_zeros(array.size, array.dtype) for array in (v, s, v[:0])]
-        moments[0][:], moments[1][:] = v, s
-        self.state = State(*moments, powers=powers, step=step)
+        self.state = _own_state(v, s, powers, step, v.dtype.newbyteorder("="))
 
     def suits(self, model: Model) -> bool:
-        """Whether the moments are those of a network of these sizes and this dtype."""
-        return all(a.dtype == model.dtype and a.size in (0, model.n_parameters) for a in (self.state.v, self.state.s))
+        """Whether the moments are those of a network of these sizes; if so, they take on its dtype."""
+        state = self.state
+        if any(array.size not in (0, model.n_parameters) for array in (state.v, state.s)):
+            return False
+        if state.v.dtype != model.dtype:
+            self.state = _own_state(state.v, state.s, state.powers, state.step, model.dtype)
+        return True
+
+    def overflowed(self) -> bool:
+        """Whether a mean square has no end, so that its parameter no longer moves."""
+        return self.state.s.size > 0 and np.maximum.reduce(self.state.s) == np.inf
 
     def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rates of the steps of the next epochs, `seen` examples after the beginning.

@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 from fastnn._model import Model
 from fastnn._workspace import SparseColumns
 
-__all__ = ["checked_pair", "checked_table", "engine_columns", "engine_targets"]
+__all__ = ["checked_pair", "checked_table", "engine_columns", "engine_targets", "largest"]
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -68,7 +68,18 @@ def engine_columns(X: Any, dtype: np.dtype) -> np.ndarray | SparseColumns:
     X.check_format(full_check=True)
     numbers = np.ascontiguousarray(X.data, dtype)
     columns = X.indices if X.indices.dtype in (np.int32, np.int64) else X.indices.astype(np.int64)
-    return SparseColumns(numbers, np.ascontiguousarray(columns), np.ascontiguousarray(X.indptr, np.int64), X.shape[1])
+    # A copy, checked as such: kernels trust the starts of rows, and the caller's may change at any time.
+    starts = np.array(X.indptr, np.int64)
+    if starts[0] < 0 or starts[-1] > min(numbers.size, columns.size) or (starts[1:] < starts[:-1]).any():
+        raise ValueError("X must not change while it is read: its indptr no longer fits its data")
+    return SparseColumns(numbers, np.ascontiguousarray(columns), starts, X.shape[1])
+
+
+def largest(numbers: Any) -> float:
+    """Return the largest magnitude in a checked table, or in targets."""
+    if not isinstance(numbers, np.ndarray):
+        numbers = numbers.data
+    return max(float(numbers.max()), -float(numbers.min())) if numbers.size else 0.0
 
 
 def engine_targets(y: np.ndarray, model: Model) -> np.ndarray:

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings, simplefilter, warn
 
 import numpy as np
 
@@ -178,6 +178,8 @@ class EarlyStopping:
 
     def end(self, owner: Any, history: History) -> None:
         """Give back the best weights."""
+        if self.restore_best and self.best_epoch_ is None:
+            _warn_of_no_best(self._recorded, history, "EarlyStopping leaves the weights of the last epoch")
         if self._weights is not None:
             _network_of(owner).vector[:] = self._weights
             self._weights = None
@@ -273,6 +275,11 @@ class Checkpoint:
         self.path_ = file
         if self.save_best_only:
             self._best, self.best_value_ = cost, value
+
+    def end(self, owner: Any, history: History) -> None:
+        """Say so if there was nothing to write."""
+        if self.save_best_only and self.path_ is None:
+            _warn_of_no_best(self._recorded, history, "Checkpoint has written nothing")
 
     def _file(self, epoch: int) -> Path:
         """Return the file of an epoch."""
@@ -467,6 +474,14 @@ def _monitored(name: str, history: History) -> tuple[float, float]:
     """Return the last value, and what is to be as small as possible."""
     value = float(getattr(history, name)[-1])
     return value, -value if name == "validation_score" else value
+
+
+def _warn_of_no_best(monitored: str | None, history: History, consequence: str) -> None:
+    """Warn of a training, if one was looked at, none of whose epochs could be the best."""
+    if monitored is not None:
+        value = getattr(history, monitored)[-1]
+        name = monitored.replace("_", " ")
+        warn(f"{consequence}: no epoch's {name} was a finite number, the last is {value}", stacklevel=5)
 
 
 def _write(file: Path, arrays: dict[str, Any]) -> None:

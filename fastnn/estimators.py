@@ -33,7 +33,7 @@ _SHARED = """hidden_layer_sizes : array-like of int, default=(100,)
         'softplus', or a function as for `fastnn.Network`.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'rmsprop'}, default='adam'
         The first three are scikit-learn's; 'adamw' is `fastnn.AdamW` with `alpha` as its decoupled weight decay,
-        'rmsprop' is `fastnn.RMSProp` with `beta_2` as rho.
+        'rmsprop' is `fastnn.RMSProp` with `beta_2` as rho. Weights have X's dtype, but those of 'lbfgs' are float64.
     alpha : float, default=0.0001
         The cost of a mini-batch contains alpha / (2 S) times the sum of squared weights, S its sum of sample weights.
     batch_size : int, default='auto'
@@ -374,7 +374,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         numpy.ndarray, shape (n_samples, n_classes)
-            Probabilities, of X's dtype at the fit.
+            Probabilities, of the weights' dtype.
         """
         outputs = self._outputs(X)
         if outputs.shape[1] > 1:
@@ -558,7 +558,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of X's dtype at the fit.
+            Predictions, of the weights' dtype.
         """
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs

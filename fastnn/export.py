@@ -249,8 +249,11 @@ def _sklearn_class(cls: type) -> type:
 
 
 def _arrays(estimator: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return copies of weights and biases."""
-    return [np.array(c, order="C") for c in estimator.coefs_], [np.array(b) for b in estimator.intercepts_]
+    """Return copies of weights and biases, in this machine's byte order."""
+    return tuple(
+        [np.array(array, array.dtype.newbyteorder("="), order="C") for array in arrays]
+        for arrays in (estimator.coefs_, estimator.intercepts_)
+    )
 
 
 def _take(names: tuple[str, ...], source: Any, target: Any) -> None:

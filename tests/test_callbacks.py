@@ -171,7 +171,6 @@ def test_callbacks_serve_again_and_again(side, tmp_path):
         ({"loss": [1, 0.96, 0.92, 0.88, 0.84]}, {"patience": 3, "min_delta": 0.1}, (5, 0.84), None),
         ({"loss": [1, 0.96, 0.92, 0.88, 0.84]}, {"patience": 2, "min_delta": 0.1}, (3, 0.92), 3),
         ({"loss": [math.nan, 2, math.nan, -math.inf, 3]}, {"patience": 3}, (2, 2), 5),
-        ({"loss": [math.nan, math.inf, math.nan]}, {"patience": 2}, (None, None), 2),
         ({"validation_score": [math.nan, math.inf, -1, -2]}, {"patience": 5}, (3, -1), None),
     ],
 )
@@ -184,6 +183,25 @@ def test_early_stopping(lists, options, best, stopped):
     assert (owner.network_.vector == (best[0] or history.epochs)).all()
     owner.fit([EarlyStopping(**{**options, "restore_best": False})], **lists)
     assert (owner.network_.vector == history.epochs).all()
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_no_epoch_is_best(tmp_path, restore_best):
+    stopping, owner = EarlyStopping(patience=2, restore_best=restore_best), Owner()
+    checkpoint = Checkpoint(tmp_path / "net.npz", "loss", save_best_only=True)
+    with pytest.warns(UserWarning, match="no epoch's loss") as noted:
+        history = owner.fit([stopping, checkpoint], loss=[math.nan, math.inf, math.nan])
+    why = "no epoch's loss was a finite number, the last is inf"
+    said = {str(warning.message) for warning in noted}
+    expected = {f"Checkpoint has written nothing: {why}"}
+    assert said == (
+        expected | {f"EarlyStopping leaves the weights of the last epoch: {why}"} if restore_best else expected
+    )
+    assert (stopping.best_epoch_, stopping.best_value_, stopping.stopped_epoch_) == (None, None, 2)
+    assert (owner.network_.vector == history.epochs).all()
+    assert not list(tmp_path.iterdir())
+    # Nor is anything said where no epoch was looked at.
+    owner.fit([EarlyStopping(), Checkpoint(tmp_path / "net.npz", save_best_only=True, every=9)], loss=[1.0, math.nan])
 
 
 @side

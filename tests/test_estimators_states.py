@@ -98,6 +98,59 @@ def test_training_goes_on_without_the_held_out_data():
     assert len(ours.loss_curve_) == 4
 
 
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_held_out_data_must_not_be_too_few(make):
+    with pytest.raises(ValueError, match=r"The validation set is too small. X_val must have at least 2 rows, got 1"):
+        make().fit(X, BINARY, X_val=X[:1], y_val=BINARY[:1])
+
+
+# Scores of -inf and NaN: residuals, and the targets' own variation, have squares without end.
+UNSCORED = {"-inf": (1e200, 1.0), "nan": (1.0, 1e200)}
+
+
+@pytest.mark.parametrize("score", UNSCORED)
+def test_epochs_that_cannot_be_scored_are_not_lost(score):
+    X_val, y_val, weights = X[:9].copy(), REAL[:9].copy(), []
+
+    def fit(scored):
+        """Train for an epoch more than `scored` has flags, which say whether each can be scored."""
+        left = [*scored, scored[-1]]
+
+        def next_epoch(owner=None, history=None):
+            if owner is not None:
+                weights.append(owner.network_.vector.copy())
+            features, targets = (1.0, 1.0) if left.pop(0) else UNSCORED[score]
+            X_val[:], y_val[:] = X[:9] * features, REAL[:9] * targets
+
+        next_epoch()
+        model.set_params(callbacks=next_epoch, max_iter=len(scored))
+        with np.errstate(all="ignore"):
+            model.fit(X, REAL, X_val=X_val, y_val=y_val)
+
+    model = regressor(warm_start=True)
+    with pytest.warns(
+        UserWarning, match=f"No epoch could be scored: .* {score}. The weights are those of the last epoch"
+    ):
+        fit([False, False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+    fit([False, True, False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-3])
+    # What the score of an earlier fit was is no reason to lose this one.
+    with pytest.warns(UserWarning, match="No epoch could be scored"):
+        fit([False, False])
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+
+
+def test_a_split_that_cannot_be_scored_is_not_lost():
+    options = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1e-200, "early_stopping": True}
+    weights = []
+    keep = lambda owner, history: weights.append(owner.network_.vector.copy())  # noqa: E731
+    with np.errstate(all="ignore"), pytest.warns(UserWarning, match="No epoch could be scored: .* nan"):
+        model = regressor(**options, callbacks=[keep]).fit(X, REAL * 1e200)
+    np.testing.assert_array_equal(model.network_.vector, weights[-1])
+    assert not np.array_equal(weights[-1], weights[0])
+
+
 def test_held_out_data_need_epochs():
     with pytest.raises(ValueError, match="X_val and y_val do not go with solver='lbfgs'"):
         regressor(solver="lbfgs").fit(X, REAL, X_val=X, y_val=REAL)
@@ -154,6 +207,26 @@ def test_balance_needs_all_examples():
     np.testing.assert_array_equal(model.partial_fit(X[BINARY == 0], BINARY[BINARY == 0]).coefs_[0], before)
 
 
+@pytest.mark.parametrize(("before", "after"), [((4,), (6,)), ((4,), (4, 4)), ((4, 4), (4,)), ((4,), ())], ids=str)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_layers_stay_in_a_warm_start(before, after, solver):
+    model = classifier(hidden_layer_sizes=before, solver=solver, warm_start=True).fit(X, BINARY)
+    weights = [array.copy() for array in model.coefs_]
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must give the layers of the fit before, \(5, 4, .*, got"):
+        model.set_params(hidden_layer_sizes=after).fit(X, BINARY)
+    for array, old in zip(model.coefs_, weights, strict=True):
+        np.testing.assert_array_equal(array, old)
+    assert model.set_params(hidden_layer_sizes=before).fit(X, BINARY).n_layers_ == len(before) + 2
+    # scikit-learn trains the old layers as if nothing had changed, or fails somewhere.
+    theirs = neural_network.MLPClassifier(before, solver="adam", warm_start=True, max_iter=3).fit(X, BINARY)
+    theirs.set_params(hidden_layer_sizes=after)
+    if len(after) == len(before):
+        assert theirs.fit(X, BINARY).coefs_[0].shape == (5, 4)
+    else:
+        with pytest.raises((AttributeError, IndexError)):
+            theirs.fit(X, BINARY)
+
+
 def test_sizes_must_be_whole():
     with pytest.raises(TypeError):
         classifier(hidden_layer_sizes=[5.7]).fit(X, BINARY)
@@ -183,3 +256,69 @@ def test_an_end_that_raises_comes_once():
     with pytest.warns(UserWarning, match="interrupted by user"):
         classifier().set_callbacks(Interrupting()).fit(X, BINARY)
     assert ends == [("epoch", 0), ("epoch", 1), ("fit", 0)]
+
+
+CHANGES = {
+    "solver": ["adam", "sgd", "lbfgs"], "early_stopping": [False, True], "batch_size": ["auto", 7, 50],
+    "activation": ["relu", "tanh", "logistic", "identity"], "learning_rate": ["constant", "invscaling", "adaptive"],
+    "warm_start": [False, True], "momentum": [0.0, 0.9], "alpha": [0.0, 0.1], "shuffle": [True, False],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_changes_between_fits(name, seed):
+    stream, stale = np.random.RandomState(seed), False
+    options = {"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0}
+    ours, theirs = (getattr(module, name)(**options) for module in (fastnn, neural_network))
+    for _ in range(6):
+        change = {key: values[stream.randint(len(values))] for key, values in CHANGES.items() if stream.rand() < 0.3}
+        partial, table = stream.rand() < 0.5, X.astype((np.float32, np.float64)[stream.randint(2)])
+        if partial:
+            change["early_stopping"] = False
+            change["solver"] = change.get("solver", ours.solver).replace("lbfgs", "adam")
+        classes = {"classes": [0, 1]} if partial and name == "MLPClassifier" else {}
+        fresh = not hasattr(ours, "coefs_") or not (partial or change.get("warm_start", ours.warm_start))
+        getattr(ours.set_params(**change), "partial_fit" if partial else "fit")(table, BINARY, **classes)
+        # scikit-learn's moments outlive the weights that they belong to, if L-BFGS comes between.
+        stale = (fresh and ours.solver == "lbfgs") or (stale and partial)
+        try:
+            getattr(theirs.set_params(**change), "partial_fit" if partial else "fit")(table, BINARY, **classes)
+        except (AttributeError, TypeError):  # no loss_curve_ after L-BFGS, no scores after a fit without
+            return
+        if stale and ours.solver != "lbfgs":
+            return
+        assert ours.coefs_[0].dtype == theirs.coefs_[0].dtype
+        assert ours.n_iter_ == theirs.n_iter_
+        for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=0.02 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop"])
+@pytest.mark.parametrize("how", ["warm start", "partial_fit", "held out", "split"])
+def test_epochs_after_lbfgs(solver, how):
+    model = classifier(solver="lbfgs", warm_start=True).fit(X, BINARY)
+    before = model.coefs_[0].copy()
+    model.set_params(solver=solver, early_stopping=how == "split")
+    if how == "partial_fit":
+        model.partial_fit(X, BINARY)
+    else:
+        model.fit(X, BINARY, **({"X_val": X, "y_val": BINARY} if how == "held out" else {}))
+    assert len(model.loss_curve_) == model.n_iter_ == (1 if how == "partial_fit" else 3)
+    assert 0 < np.abs(model.coefs_[0] - before).max() < 0.1
+    assert (model.validation_scores_ is None) == (how in ("warm start", "partial_fit"))
+
+
+def test_a_changed_loss_changes_what_is_predicted():
+    model = regressor(max_iter=50).fit(X, np.exp(REAL)).set_params(loss="poisson", warm_start=True)
+    model.fit(X, np.exp(REAL))
+    assert model.out_activation_ == "exp"
+    assert model.predict(X).min() > 0
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_lbfgs_says_why_it_has_no_partial_fit():
+    with pytest.raises(AttributeError) as caught:
+        _ = classifier(solver="lbfgs").partial_fit
+    assert "lbfgs is not stochastic" in f"{caught.value} {caught.value.__cause__}"

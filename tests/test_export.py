@@ -12,6 +12,8 @@ sklearn = pytest.importorskip("sklearn")
 from sklearn import neural_network  # noqa: E402
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
+from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 import fastnn  # noqa: E402
 from fastnn import export  # noqa: E402
@@ -228,3 +230,27 @@ def test_onnx(case):
     else:
         np.testing.assert_array_equal(out[0], ours.predict(X))
         np.testing.assert_allclose(out[1], ours.predict_proba(X), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["binary", "multiclass", "strings", "two outputs", "float32", "lbfgs"])
+def test_onnx_of_a_pipeline(case):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    name, data, own = CASES[case]
+    X, y = data()
+    X = (X * [1.0, 100.0, 0.01, 3.0] + 5.0 if X.shape[1] == 4 else X).astype(np.float32)
+    network = getattr(fastnn, name)(hidden_layer_sizes=(9, 5), random_state=1, max_iter=15, **own)
+    ours = fit(make_pipeline(StandardScaler(), network), X, y)
+    theirs = Pipeline([*ours.steps[:-1], ("net", ours[-1].to_sklearn())])
+    np.testing.assert_allclose(outputs_of(theirs, X), outputs_of(ours, X), rtol=1e-4, atol=1e-5)
+    options = {"zipmap": False} if hasattr(network, "predict_proba") else None
+    session = runtime.InferenceSession(
+        skl2onnx.to_onnx(theirs, X[:1], options=options).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    expected = outputs_of(ours, X)
+    out = session.run(None, {"X": X})[-1].reshape(expected.shape)
+    np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-4)
+
+
+def outputs_of(model, X):
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
