@@ -241,7 +241,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         dtype = np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
         network = self._new_network((coefs[0].shape[0], *(c.shape[1] for c in coefs)), dtype)
         for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
-            network.parameters[f"W{layer}"][:] = coef.T
+            W = network.parameters[f"W{layer}"]
+            if coef.shape != W.T.shape:
+                raise ValueError(f"coefs_[{layer - 1}] must have shape {W.T.shape}, got shape {coef.shape}")
+            W[:] = coef.T
             network.parameters[f"b{layer}"][:, 0] = intercept
         self._adopt(network)
         return network

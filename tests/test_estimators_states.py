@@ -63,6 +63,14 @@ def test_tables_must_have_as_many_features_as_the_weights_have_rows():
         model.predict(X)
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_weights_of_the_user_must_fit_each_other(rows):
+    model = classifier().fit(X, THREE)
+    model.coefs_ = [np.ones((5, 4)), np.ones((rows, 3))]
+    with pytest.raises(ValueError, match=rf"coefs_\[1\] must have shape \(4, 3\), got shape \({rows}, 3\)"):
+        model.predict(X)
+
+
 @pytest.mark.parametrize(
     ("make", "y", "y_val", "message"),
     [
