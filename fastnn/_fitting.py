@@ -299,6 +299,9 @@ class StochasticFit:
                     finished = solver.stops(self._message(), estimator.verbose)
                     estimator._no_improvement_count = estimator._no_improvement_count if finished else 0
             called = after_epoch is not None and after_epoch()
+            if after_epoch is not None:
+                # A callback may have made them read-only.
+                estimator._require_writeable()
             if finished or called or self.incremental:
                 return
             if estimator.n_iter_ == self.epochs:

@@ -1,5 +1,6 @@
 """What both estimators share: from parameters and checked data to a fitted network."""
 
+import copy
 import multiprocessing
 import operator
 import os
@@ -19,7 +20,7 @@ from fastnn._model import Model
 from fastnn._settings import dropped_shares
 from fastnn._sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
 from fastnn._solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
-from fastnn._tables import checked_table, engine_columns, largest
+from fastnn._tables import checked_table, engine_columns, largest, refuse_masked, refuse_times, require_format
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
@@ -27,6 +28,8 @@ from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
+# What training changes where it is, besides the weights.
+_CHANGED_IN_PLACE = ("_optimizer", "history_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
@@ -91,6 +94,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _held_out_targets(self, y: Any) -> np.ndarray:
         raise NotImplementedError
 
+    def _held_out_table(self, X: Any) -> Any:
+        refuse_masked("X_val", X)
+        table = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        refuse_times("X_val", X)
+        require_format(table)
+        return table
+
     def _example_weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         return weights
 
@@ -113,7 +123,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         given = X, y, sample_weight
         X, y = self._checked_targets(X, y, incremental, first)
         if sample_weight is not None:
+            refuse_masked("sample_weight", sample_weight)
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            refuse_times("sample_weight", given[2])
             if sample_weight.min() < 0:
                 raise ValueError(f"sample_weight must not be negative, got {sample_weight.min()}")
             if not sample_weight.any():
@@ -121,10 +133,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         weights = self._example_weights(sample_weight, y)
         if weights is not None and not incremental and not weights.any():
             raise ValueError("class_weight must not be zero for all samples that have a sample_weight")
+        if weights is not None:
+            # Finite ones may have a sum that is not, by which every step would be divided.
+            name = "class_weight" if sample_weight is None else "sample_weight"
+            weights = validation.example_weights(name, weights, weights.size)
         held_out = None
         if X_val is not None:
-            X_val = validate_data(self, X_val, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-            y_val = self._held_out_targets(y_val)
+            held_out = self._held_out_table(X_val), self._held_out_targets(y_val)
+            X_val, y_val = held_out
             if y_val.shape[0] != X_val.shape[0]:
                 raise ValueError(
                     f"y_val must have one entry for each of the {X_val.shape[0]} rows of X_val, got {y_val.shape[0]}"
@@ -133,9 +149,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 raise ValueError("The validation set is too small. X_val must have at least 2 rows, got 1.")
             if y_val.shape[1:] != y.shape[1:]:
                 raise ValueError(f"y_val must have the columns of y, {self._n_outputs(y)}, got shape {y_val.shape}")
-            held_out = X_val, y_val
         self.n_outputs_ = self._n_outputs(y)
         sizes = (X.shape[1], *hidden, self.n_outputs_)
+        # All that can be checked is, before anything is drawn from a stream that others may use.
+        dropout, callbacks = self._dropout(len(hidden)), self._callbacks()
         self._random_state = random_stream(self.random_state)
         if first:
             self._initialize(sizes, X.dtype)
@@ -144,11 +161,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 f"hidden_layer_sizes must give the layers of the fit before, {network.layer_sizes}, got {sizes}"
             )
-        model = self._model(network)
+        self._require_writeable()
+        model = self._model(network, dropout)
         tasks = FitTasks(self, self.max_iter, *given) if not incremental and wants_tasks(self) else None
-        callbacks = self._callbacks() if tasks is None else (*self._callbacks(), tasks)
         # The loss may have changed since the weights were drawn.
         self.out_activation_ = self._output()[2]
+        if tasks is not None:
+            callbacks = (*callbacks, tasks)
         if self.solver == "lbfgs":
             fit_lbfgs(self, network, model, X, y, weights, callbacks)
         else:
@@ -232,20 +251,46 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         dtype = np.dtype(np.float32 if coefs[0].dtype.newbyteorder("=") == np.float32 else np.float64)
         network = self._new_network((coefs[0].shape[0], *(c.shape[1] for c in coefs)), dtype)
         for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
-            network.parameters[f"W{layer}"][:] = coef.T
+            W = network.parameters[f"W{layer}"]
+            if coef.shape != W.T.shape:
+                raise ValueError(f"coefs_[{layer - 1}] must have shape {W.T.shape}, got shape {coef.shape}")
+            W[:] = coef.T
             network.parameters[f"b{layer}"][:, 0] = intercept
         self._adopt(network)
         return network
+
+    def _require_writeable(self) -> None:
+        """Raise if weights that training would change were made read-only: it writes by their addresses."""
+        network = self.network_
+        if all(array.flags.writeable for array in (network.vector, *network.parameters.values(), *self._views)):
+            return
+        named = {"network_.vector": network.vector}
+        named |= {f"network_.parameters[{name!r}]": array for name, array in network.parameters.items()}
+        layers = len(self._views) // 2
+        named |= {f"coefs_[{k}]": array for k, array in enumerate(self._views[:layers])}
+        named |= {f"intercepts_[{k}]": array for k, array in enumerate(self._views[layers:])}
+        names = ", ".join(name for name, array in named.items() if not array.flags.writeable)
+        raise ValueError(f"{names} must be writeable to be trained, got a read-only array")
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
         for name in ("network_", "_views", "_engines"):
             state.pop(name, None)
         if "coefs_" in state:
-            # Views are pickled with all they lie in.
-            state["coefs_"] = [np.ascontiguousarray(c) for c in state["coefs_"]]
+            # Copies, because views are pickled with all they lie in, and a copied estimator has weights of its own.
+            state["coefs_"] = [np.array(c, order="C") for c in state["coefs_"]]
             state["intercepts_"] = [np.array(b) for b in state["intercepts_"]]
         return state
+
+    def __copy__(self) -> "BaseMLP":
+        # Parameters are shared, as by any shallow copy, and nothing that a further fit writes into.
+        state = self.__getstate__()
+        for name in _CHANGED_IN_PLACE:
+            if name in state:
+                state[name] = copy.deepcopy(state[name])
+        other = type(self).__new__(type(self))
+        other.__setstate__(state)
+        return other
 
     def __getattr__(self, name: str) -> Any:
         # After unpickling the network is made when it is first asked for.
@@ -254,22 +299,24 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         # Raises once more what brought us here, such as scikit-learn's reason why there is no `partial_fit`.
         return super().__getattribute__(name)
 
-    def _model(self, network: Network) -> Model:
-        output, loss, _ = self._output()
-        dropout = dropped_shares(self.dropout, self.n_layers_ - 2)
+    def _dropout(self, n_hidden: int) -> tuple[float, ...]:
+        """Return the shares of units dropped, by layer."""
+        dropout = dropped_shares(self.dropout, n_hidden)
         if self.solver == "lbfgs":
             for name, value in (("dropout", any(dropout)), ("clip_norm", self.clip_norm)):
                 if value:
                     raise ValueError(f"{name} does not go with solver='lbfgs', which needs one cost for all its steps")
-        smoothing = float(self.label_smoothing)
-        if not 0.0 <= smoothing < 1.0:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {smoothing}")
+        return dropout
+
+    def _model(self, network: Network, dropout: tuple[float, ...]) -> Model:
+        output, loss, _ = self._output()
         decoupled = self.solver == "adamw"
         return Model(
             network.layer_sizes, network.hidden_activations, output, loss, network.dtype,
             optimizer_of(self),
             l2=0.0 if decoupled else float(self.alpha), dropout=dropout,
-            clip_norm=None if self.clip_norm is None else float(self.clip_norm), label_smoothing=smoothing,
+            clip_norm=None if self.clip_norm is None else float(self.clip_norm),
+            label_smoothing=float(self.label_smoothing),
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
         )  # fmt: skip
 
@@ -288,8 +335,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def set_learning_rate(self, rate: float) -> None:
         """Go on with a constant learning rate; for callbacks."""
-        self._optimizer.schedule, self._optimizer.mode = None, "constant"
         self._optimizer.learning_rate = validation.not_negative("rate", rate)
+        self._optimizer.schedule, self._optimizer.mode = None, "constant"
 
     def _threads(self) -> int | None:
         """Threads that the engine may use: in a worker process its share is one core unless the user says otherwise."""
@@ -309,9 +356,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         X = checked_table(self, X)
+        if X.shape[1] != len(self.coefs_[0]):
+            raise ValueError(f"X must have {len(self.coefs_[0])} features, as coefs_[0] has rows, got {X.shape[1]}")
         network, threads = self._current_network(), self._threads()
-        if X.shape[1] != network.layer_sizes[0]:
-            raise ValueError(f"X must have {network.layer_sizes[0]} features, as coefs_[0] has rows, got {X.shape[1]}")
         if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector

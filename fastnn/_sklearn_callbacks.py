@@ -12,7 +12,10 @@ except ImportError:  # scikit-learn < 1.9
         """Nothing: this scikit-learn has no callbacks."""
 
 
-__all__ = ["CallbackSupportMixin", "FitTasks", "wants_tasks"]
+__all__ = ["UNDER_WAY", "CallbackSupportMixin", "FitTasks", "wants_tasks"]
+
+# What scikit-learn keeps in an estimator while it is fitted.
+UNDER_WAY = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
 def wants_tasks(estimator: Any) -> bool:

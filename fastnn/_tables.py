@@ -4,15 +4,27 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from fastnn._model import Model
 from fastnn._workspace import SparseColumns
 
-__all__ = ["checked_pair", "checked_table", "engine_columns", "engine_targets", "largest"]
+__all__ = [
+    "checked_pair",
+    "checked_table",
+    "engine_columns",
+    "engine_targets",
+    "largest",
+    "refuse_masked",
+    "refuse_other_than_numbers",
+    "refuse_times",
+    "require_format",
+]
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+REAL_KINDS = "fiub"
 
 
 def _is_plain(estimator: Any, X: Any, reset: bool) -> bool:
@@ -37,11 +49,48 @@ def _is_finite(numbers: np.ndarray) -> bool:
         return math.isfinite(np.einsum("ij->" if numbers.ndim == 2 else "i->", numbers))
 
 
+def refuse_masked(name: str, value: Any) -> None:
+    """Raise if an array, or a row of a list, has masked values, whose masks scikit-learn's checks drop."""
+    rows = value if isinstance(value, list | tuple) else (value,)
+    masked = sum(int(np.ma.getmaskarray(row).sum()) for row in rows if isinstance(row, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(f"{name} must not have masked values, got {masked}: fill them or leave their examples out")
+
+
+def refuse_times(name: str, value: Any) -> None:
+    """Raise for dates and durations where scikit-learn's checks make numbers of them, and of NaT too."""
+    if type(value) is np.ndarray and value.dtype.kind in REAL_KINDS:
+        return
+    try:
+        first = np.asarray(value[:1] if hasattr(value, "__getitem__") else value)
+    except Exception:  # of what is no array, and not like one, scikit-learn makes no numbers
+        return
+    if first.dtype.kind in "mM":
+        raise TypeError(f"{name} must hold numbers, got dtype {first.dtype}")
+    if first.dtype.kind == "O":
+        for item in first.flat:
+            if isinstance(item, np.datetime64 | np.timedelta64):
+                raise TypeError(f"{name} must hold numbers, got {item!r}")
+
+
+def require_format(table: Any) -> None:
+    """Raise for a sparse table whose indices lead elsewhere; kernels trust them, and so do SciPy's conversions."""
+    if issparse(table):
+        table.check_format(full_check=True)
+
+
 def checked_table(estimator: Any, X: Any) -> Any:
     """Return a table to apply a fitted estimator to; of any real dtype."""
     if _is_plain(estimator, X, reset=False):
         return X
-    return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
+    refuse_masked("X", X)
+    table = validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
+    if table.dtype.kind not in REAL_KINDS:
+        # scikit-learn leaves these to NumPy's product, which has the words for what is no number.
+        np.matmul(table, estimator.coefs_[0])
+    refuse_times("X", X)
+    require_format(table)
+    return table
 
 
 def checked_pair(estimator: Any, X: Any, y: Any, reset: bool, kinds: str, numeric: bool) -> tuple[Any, np.ndarray]:
@@ -54,10 +103,29 @@ def checked_pair(estimator: Any, X: Any, y: Any, reset: bool, kinds: str, numeri
             estimator.n_features_in_ = X.shape[1]
             estimator.__dict__.pop("feature_names_in_", None)
         return X, y
-    return validate_data(
+    refuse_masked("X", X)
+    refuse_masked("y", y)
+    table, targets = validate_data(
         estimator, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=numeric,
         dtype=(np.float64, np.float32), reset=reset,
     )  # fmt: skip
+    refuse_times("X", X)
+    require_format(table)
+    if issparse(targets) and (numeric or targets.ndim == 1):
+        check_array(targets, accept_sparse=False, ensure_2d=False, input_name="y")
+    if numeric:
+        refuse_other_than_numbers("y", y, targets, table.dtype)
+    elif targets.dtype.kind in "mM" and np.isnat(targets).any():
+        raise ValueError("Input y contains NaT.")
+    return table, targets
+
+
+def refuse_other_than_numbers(name: str, given: Any, y: np.ndarray, dtype: np.dtype) -> None:
+    """Raise for targets of a regression that passed scikit-learn's checks and are no numbers."""
+    if y.dtype.kind not in REAL_KINDS:
+        # scikit-learn leaves these to NumPy's difference from the outputs, which has the words.
+        np.subtract(y, dtype.type(0))
+    refuse_times(name, given)
 
 
 def engine_columns(X: Any, dtype: np.dtype) -> np.ndarray | SparseColumns:
@@ -65,7 +133,6 @@ def engine_columns(X: Any, dtype: np.dtype) -> np.ndarray | SparseColumns:
     if isinstance(X, np.ndarray):
         return X.T
     X = X.tocsr()
-    X.check_format(full_check=True)
     numbers = np.ascontiguousarray(X.data, dtype)
     columns = X.indices if X.indices.dtype in (np.int32, np.int64) else X.indices.astype(np.int64)
     # A copy, checked as such: kernels trust the starts of rows, and the caller's may change at any time.

@@ -22,7 +22,8 @@ from sklearn.utils.multiclass import (  # noqa: E402
 from sklearn.utils.validation import check_array  # noqa: E402
 
 from fastnn._mlp import STOCHASTIC, BaseMLP, Real  # noqa: E402
-from fastnn._tables import checked_pair  # noqa: E402
+from fastnn._refusals import UndoneIfRefused  # noqa: E402
+from fastnn._tables import checked_pair, refuse_masked, refuse_other_than_numbers  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -210,7 +211,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         MLPClassifier
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val)
+        with UndoneIfRefused(self):
+            return self._fit(X, y, sample_weight, False, X_val, y_val)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -229,15 +231,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         MLPClassifier
             Itself.
         """
+        # scikit-learn looks at the parameters of a first part only.
+        self._validate_params()
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight must be a dict or None for partial_fit, which does not see all examples, got 'balanced': "
                 "sklearn.utils.class_weight.compute_class_weight gives the dict"
             )
-        if _check_partial_fit_first_call(self, classes):
-            given = y if type_of_target(y).startswith("multilabel") else classes
-            self._learn_classes(given if hasattr(given, "ndim") else np.asarray(given))
-        return self._fit(X, y, sample_weight, True)
+        with UndoneIfRefused(self):
+            if _check_partial_fit_first_call(self, classes):
+                known = self.classes_
+                self._learn_classes(y if type_of_target(y).startswith("multilabel") else classes)
+                self.classes_ = known
+            return self._fit(X, y, sample_weight, True)
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
         X, y = checked_pair(self, X, y, first, "iub", numeric=False)
@@ -264,7 +270,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _learn_classes(self, y: Any) -> np.ndarray | None:
         """Take in what classes there are; the encoded classes, if that came out of it."""
         self._labels = None
-        if y.ndim == 1 and y.dtype.kind in "iub" and y.dtype.isnative:
+        if type(y) is np.ndarray and y.ndim == 1 and y.size and y.dtype.kind in "iub" and y.dtype.isnative:
             # What LabelBinarizer finds, sooner.
             self.classes_, numbers = np.unique(y, return_inverse=True)
             return numbers.astype(np.uint8) if len(self.classes_) <= 2 else numbers
@@ -289,7 +295,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.searchsorted(self.classes_, y).astype(np.uint8 if len(self.classes_) == 2 else np.int64)
 
     def _held_out_targets(self, y: Any) -> np.ndarray:
-        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse=True)
+        refuse_masked("y_val", y)
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
         if self._labels is None and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y)
         if y.ndim != (1 if self._labels is None else 2):
@@ -324,7 +331,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not np.isfinite(factors).all() or factors.min() < 0:
             raise ValueError(f"class_weight must have numbers that are not negative, got {given!r}")
         own = factors[y]
-        return own if weights is None else weights * own
+        with np.errstate(over="ignore"):
+            return own if weights is None else weights * own
 
     def _output(self) -> tuple[str, str, str]:
         if self._labels is None and len(self.classes_) > 2:
@@ -498,7 +506,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val)
+        with UndoneIfRefused(self):
+            return self._fit(X, y, sample_weight, False, X_val, y_val)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -515,7 +524,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, True)
+        # scikit-learn looks at the parameters of a first part only.
+        self._validate_params()
+        with UndoneIfRefused(self):
+            return self._fit(X, y, sample_weight, True)
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
         X, y = checked_pair(self, X, y, first, "iuf", numeric=True)
@@ -529,8 +541,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"{name} must not be negative with loss='poisson', got {y.min()}")
 
     def _held_out_targets(self, y: Any) -> np.ndarray:
-        y = check_array(y, ensure_2d=False, dtype="numeric")
-        y = column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
+        refuse_masked("y_val", y)
+        checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
+        refuse_other_than_numbers("y_val", y, checked, np.dtype(np.float64))
+        y = column_or_1d(checked) if checked.ndim == 2 and checked.shape[1] == 1 else checked
         self._check_counts("y_val", y)
         return y
 

@@ -56,10 +56,18 @@ def test_tables_must_have_as_many_features_as_the_weights_have_rows():
     model = classifier().fit(RANDOM.randn(60, 500), BINARY)
     with pytest.raises(ValueError, match="sample_weight must not be negative"):
         model.fit(X, BINARY, sample_weight=-np.ones(60))
-    with pytest.raises(ValueError, match=r"X must have 500 features, as coefs_\[0\] has rows, got 5"):
+    with pytest.raises(ValueError, match="X has 5 features, but MLPClassifier is expecting 500"):
         model.predict(X)
     model.fit(X, BINARY).coefs_ = [np.ones((50_000, 4)), np.ones((4, 1))]
-    with pytest.raises(ValueError, match="X must have 50000 features"):
+    with pytest.raises(ValueError, match=r"X must have 50000 features, as coefs_\[0\] has rows, got 5"):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_weights_of_the_user_must_fit_each_other(rows):
+    model = classifier().fit(X, THREE)
+    model.coefs_ = [np.ones((5, 4)), np.ones((rows, 3))]
+    with pytest.raises(ValueError, match=rf"coefs_\[1\] must have shape \(4, 3\), got shape \({rows}, 3\)"):
         model.predict(X)
 
 
