@@ -240,6 +240,9 @@ class Run:
         self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
         self.pace = Pace(self.most_threads, self.step_ns)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a workspace holds addresses of this process: copy or pickle the network, or the trainer")
+
     def make_room(self, steps: int) -> None:
         """Have room for the rates and results of so many steps."""
         if self.rates.size < steps:
@@ -332,11 +335,15 @@ class Run:
 
     def train(self, theta: np.ndarray, state: State) -> None:
         """Let the table refer to what training changes."""
-        v, s, h, arrays = state.v, state.s, state.h, self.arrays
-        if not (arrays[at.THETA] is theta and arrays[at.V] is v and arrays[at.S] is s and arrays[at.H] is h):
+        v, s, h, powers, arrays = state._v, state._s, state._h, state._powers, self.arrays
+        if not (
+            arrays[at.THETA] is theta and arrays[at.V] is v and arrays[at.S] is s and arrays[at.H] is h
+            and theta.flags.num & v.flags.num & s.flags.num & h.flags.num & powers.flags.num & _WRITEABLE
+        ):  # fmt: skip
+            state.check(self.model, theta)
             for index, array in ((at.THETA, theta), (at.V, v), (at.S, s), (at.H, h)):
                 self.point(index, array)
-        self.point(at.POWERS, state.powers)
+        self.point(at.POWERS, powers)
 
     def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
         """Let the table refer to a course model's masks: a row for each unit, 0 or 1 / keep_prob."""

@@ -161,11 +161,6 @@ class Trainer:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
         self._settings = replace(self._settings, dtype=self._network.dtype)
-        # Moments that were copied one by one are neither aligned nor followed by a spare cache line.
-        given, self._state = self._state, State.zeros(self._settings)
-        for name in ("v", "s", "h", "powers"):
-            getattr(self._state, name)[:] = getattr(given, name)
-        self._state.step, self._state.epoch = given.step, given.epoch
 
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)
