@@ -62,10 +62,12 @@ class Network:
     Attributes
     ----------
     vector : numpy.ndarray, shape (n_parameters,)
-        All parameters, W1 (row by row), b1, ..., WL, bL, in one 64-byte aligned array.
+        All parameters, W1 (row by row), b1, ..., WL, bL, in one 64-byte aligned array. Made read-only, it is safe from
+        training too, which raises then.
     parameters : mapping
         W1 of shape (n_1, n_0), b1 of shape (n_1, 1), ...: views of `vector`. Write into them, as in
-        ``network.parameters["W1"][:] = W``; the mapping itself cannot be changed.
+        ``network.parameters["W1"][:] = W``; the mapping itself cannot be changed. As everywhere in NumPy, a view that
+        is made read-only keeps nobody from writing through others: training goes by `vector`.
     layer_sizes : tuple of int
         As given.
     hidden_activations : tuple
@@ -201,7 +203,8 @@ class Network:
         Parameters
         ----------
         X : array_like, shape (n_x, m)
-            Examples in columns; any real dtype and any strides, without a copy.
+            Examples in columns; any real dtype and any strides, without a copy. Numbers beyond the network's dtype
+            count as infinite.
 
         Returns
         -------
@@ -337,8 +340,8 @@ class Network:
             raise TypeError(f"cache must be the one that forward returned, got {type(cache).__name__}")
         if cache._network is not self:
             raise ValueError(
-                "cache must be this network's, got one that another network's forward returned: "
-                "copy both at once, as in copy.deepcopy((network, cache))"
+                "cache must be this network's, got one that another network's forward returned "
+                "(a copy of both comes from copy.deepcopy((network, cache)))"
             )
         dA = validation.columns("dA", dA, self.layer_sizes[-1])
         if dA.shape[1] != cache._m:

@@ -61,6 +61,9 @@ __all__ = [
 ]
 
 _FLOAT64 = np.dtype(np.float64)
+_FLOAT32 = np.dtype(np.float32)
+# What is halfway between the largest float32 and what would be the next: from here on numbers are rounded to infinity.
+_FLOAT32_OVERFLOW = (2.0 - 2.0**-24) * 2.0**127
 _ndarray = np.ndarray
 _REAL_KINDS = "fiub"
 # Every real type that both NumPy and compiled code compute with: not float16, not long double.
@@ -102,6 +105,10 @@ def labels(name: str, value: Any, m: int) -> np.ndarray:
 
 def columns(name: str, value: Any, rows: int) -> np.ndarray:
     """Return ``value`` as an aligned real matrix with ``rows`` rows, uncopied if it is one; bool is read as uint8."""
+    if type(value) is _ndarray and (value.dtype is _FLOAT64 or value.dtype is _FLOAT32) and value.ndim == 2:
+        n, m = value.shape
+        if n == rows and m and value.flags.aligned:
+            return value
     array = examples(name, value)
     if array.shape[0] != rows:
         raise ValueError(f"{name} must have shape ({rows}, m) with examples in columns, got shape {array.shape}")
@@ -110,6 +117,13 @@ def columns(name: str, value: Any, rows: int) -> np.ndarray:
 
 def targets(name: str, value: Any, n_y: int, m: int, softmax: bool) -> np.ndarray:
     """Return the targets of m examples: shape (n_y, m), or (m,) for the integer labels of a softmax."""
+    if (
+        type(value) is _ndarray
+        and (value.dtype is _FLOAT64 or value.dtype is _FLOAT32)
+        and value.shape == (n_y, m)
+        and value.flags.aligned
+    ):
+        return value
     array = _plain(real_array(name, value))
     shape = array.shape
     if shape == (n_y, m):
@@ -133,7 +147,9 @@ def target_values(name: str, Y: np.ndarray, loss: Any) -> None:
     """Raise for targets of shape (n_y, m) for which a loss has no lower bound."""
     if Y.ndim == 1 or loss not in ("binary_cross_entropy", "cross_entropy", "poisson"):
         return
-    low, high = Y.min(), Y.max()
+    # The first way is the sooner by 1 us, but copies what is not contiguous.
+    few = Y.size < 4096
+    low, high = (Y.item(Y.argmin()), Y.item(Y.argmax())) if few else (Y.min(), Y.max())
     if low < 0:
         raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
     if loss == "binary_cross_entropy" and high > 1:
@@ -147,7 +163,7 @@ def example_weights(name: str, value: Any, m: int) -> np.ndarray | None:
     array = real_array(name, value)
     if array.shape != (m,):
         raise ValueError(f"{name} must have shape ({m},), one weight for each example, got shape {array.shape}")
-    array = np.ascontiguousarray(array, np.float64)
+    array = np.ascontiguousarray(_plain(array), np.float64)
     if not (array.min() >= 0 and array.max() < math.inf):
         bad = array[~((array >= 0) & (array < math.inf))][0]
         raise ValueError(f"{name} must be finite and not negative, got {bad}")
@@ -180,18 +196,26 @@ def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, n
     return X, Y
 
 
-def require_finite(name: str, array: np.ndarray) -> None:
-    """Raise if an array holds NaN or infinity."""
+def require_finite(name: str, array: np.ndarray, dtype: np.dtype = _FLOAT64) -> None:
+    """Raise if an array holds NaN or infinity, or what becomes infinite in the dtype that it is computed in."""
     if array.dtype.kind != "f":
         return
+    narrower = dtype.itemsize < array.dtype.itemsize
+    # Passes without memory of their own.
     with np.errstate(all="ignore"):
-        # One pass without memory of its own; a sum that overflows proves nothing.
-        if math.isfinite(array.sum()):
+        if narrower:
+            if -_FLOAT32_OVERFLOW < array.min() and array.max() < _FLOAT32_OVERFLOW:  # NaN is not
+                return
+        elif math.isfinite(array.sum()):  # one that overflows proves nothing
             return
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), array.shape))
-        raise ValueError(f"{name} must be finite, got {float(array[index])} at index {index}")
+    fits = np.isfinite(array)
+    what = "finite"
+    if narrower and fits.all():
+        fits = np.abs(array) < _FLOAT32_OVERFLOW
+        what = f"within {dtype}, in which the network computes"
+    if not fits.all():
+        index = tuple(int(i) for i in np.unravel_index(np.argmin(fits), array.shape))
+        raise ValueError(f"{name} must be {what}, got {float(array[index])} at index {index}")
 
 
 def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int:
@@ -523,6 +547,7 @@ layer_keys = _LayerKeys()
 
 def _converted(name: str, value: Any) -> np.ndarray:
     """Return what `real_array` returns for a value that is not plainly good."""
+    _refuse_masked_and_sparse(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -535,6 +560,20 @@ def _converted(name: str, value: Any) -> np.ndarray:
     if dtype.char not in _NATIVE_CHARACTERS:
         return array.astype(np.float64)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _refuse_masked_and_sparse(name: str, value: Any) -> None:
+    """Raise for what `numpy.asarray` would take for something else: it forgets masks, and sees no numbers in sparse."""
+    if hasattr(value, "tocsr"):
+        raise TypeError(
+            f"{name} must be dense, got a sparse {type(value).__name__}: give its toarray() "
+            "(MLPClassifier and MLPRegressor take sparse tables)"
+        )
+    is_list_of_arrays = isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray)
+    parts = value if is_list_of_arrays else (value,)
+    masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled")
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
