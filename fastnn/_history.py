@@ -177,7 +177,7 @@ class Divergence:
     def at_end(self, theta: np.ndarray) -> None:
         """Look at all epochs, and at the weights that they have left."""
         losses = self._history.loss
-        if self._warned or not losses:
+        if self._warned:
             return
         if not all(map(math.isfinite, losses)):
             self._warn_of_losses(4)
