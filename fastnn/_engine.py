@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from fastnn._model import Model, State
+from fastnn._model import Model, State, require_writeable
 from fastnn._workspace import CHUNK, Run, addresses
 from fastnn.kernels import layout as at
 from fastnn.kernels import updates
@@ -56,6 +56,7 @@ class Session:
         settings[at.SHUFFLE] = shuffle
         # The one mini-batch of all examples stays where it is, if there is room for all of it.
         settings[at.STILL] = not shuffle and self.batch == m and run.stays and engine.model.drops[0] == 0
+        run.train(theta, state)
         if shuffle:
             settings[at.M] = m
             run.point(at.ORDER, np.zeros(m, np.uint32) if order is None else order)
@@ -85,7 +86,8 @@ class Session:
         """
         run, state, settings = self.run, self._state, self.run.settings
         n = rates.size
-        run.train(self._theta, state)
+        if not self._theta.flags.writeable:  # since a callback, say
+            require_writeable("network.vector", self._theta)
         run.make_room(n)
         costs, sums = np.empty(n), np.empty(n)
         measured = self._engine.n_threads is None

@@ -14,6 +14,9 @@ __all__ = ["Model", "State", "aligned_zeros", "require_writeable"]
 
 CACHE_LINE = 64
 
+# Flags in NumPy's C interface: contiguous, aligned, writeable.
+CARRAY = 0x1 | 0x100 | 0x400
+
 # Schedules are computed in float64, where later steps could not be told apart.
 LAST_STEP = 2**53
 
@@ -253,18 +256,21 @@ class State:
     def epoch(self, value: int) -> None:
         self._epoch = _counter("state.epoch", value)
 
+    def may_change(self, theta: np.ndarray) -> bool:
+        """Whether training may change the parameters and these moments, and all are aligned and contiguous."""
+        flags = theta.flags.num & self._v.flags.num & self._s.flags.num & self._h.flags.num & self._powers.flags.num
+        return flags & CARRAY == CARRAY
+
     def check(self, model: Model, theta: np.ndarray) -> None:
-        """Raise unless training may change the parameters and these moments, and kernels can."""
-        shape, none = (model.n_parameters,), (0,)
+        """Raise unless these arrays and the parameters are a model's, and training may change them."""
+        shapes = (model.n_parameters,), (0,)
         arrays = (("network.vector", theta), ("state.v", self._v), ("state.s", self._s), ("state.h", self._h))
         for name, array in arrays:
-            if not array.flags.carray:
-                require_writeable(name, array)
-                raise ValueError(f"{name} must be aligned and contiguous, got strides {array.strides}")
-            if array.dtype != model.dtype or array.shape not in (shape, none):
+            require_writeable(name, array)
+            if array.dtype != model.dtype or array.shape not in shapes or not array.flags.carray:
                 raise ValueError(
-                    f"{name} must have shape {shape} and dtype {model.dtype}, "
-                    f"got shape {array.shape} and dtype {array.dtype}"
+                    f"{name} must be aligned, of shape {shapes[0]} and dtype {model.dtype}, "
+                    f"got shape {array.shape}, strides {array.strides} and dtype {array.dtype}"
                 )
         require_writeable("state.powers", self._powers)
 

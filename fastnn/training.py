@@ -1,6 +1,7 @@
 """Training of networks: a trainer, its history, and both in one call."""
 
 import copy
+import math
 import secrets
 import time
 import warnings
@@ -154,6 +155,9 @@ class Trainer:
         self._n_threads = checks.thread_count(n_threads)
         self._state = State.zeros(settings)
         self._engine = None
+        self._bounded = loss in checks.BOUNDED_TARGETS
+        # Dtype and shape of the targets that the last `step` has looked at.
+        self._looked_at: tuple[Any, ...] = ()
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -351,7 +355,8 @@ class Trainer:
             names = ("X of validation", "Y of validation", "weights of validation")
             held_out = self._data(names, *validation, *(None,) * (3 - len(validation)))
         callbacks = checks.functions("callbacks", callbacks)
-        self._state.check(self._settings, self._network.vector)
+        if not self._state.may_change(self._network.vector):
+            self._state.check(self._settings, self._network.vector)
         if isinstance(self.optimizer, LBFGS) and batch < m:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
         history = History()
@@ -406,7 +411,8 @@ class Trainer:
             end = time.perf_counter()
             epoch.add(step_rates, costs, sums, begin - began, end - began)
             interrupts.release()
-            divergence.look()
+            if history.loss and not math.isfinite(history.loss[-1]):
+                divergence.look()
             left -= count
             if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
                 return
@@ -461,7 +467,8 @@ class Trainer:
         Notes
         -----
         Shapes, labels and weights are checked; unlike in `fit`, finite values are not. Numbers beyond the network's
-        dtype count as infinite, and a cost of NaN or infinity tells of weights that are lost.
+        dtype count as infinite, and a cost of NaN or infinity tells of weights that are lost. Targets in floating point
+        are searched for values that the loss does not allow when their shape or dtype is not that of the call before.
 
         Examples
         --------
@@ -478,8 +485,10 @@ class Trainer:
         X = checks.columns("X", X, sizes[0])
         m = X.shape[1]
         Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
-        if Y.ndim == 2:
+        if self._bounded and (Y.dtype.kind != "f" or (Y.dtype, Y.shape) != self._looked_at):
+            # Of all float targets this would take a seventh of a small net's step.
             checks.target_values("Y", Y, settings.loss)
+            self._looked_at = Y.dtype, Y.shape
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
         rate = self._next_rate("step")

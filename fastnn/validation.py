@@ -69,6 +69,12 @@ _REAL_KINDS = "fiub"
 # Every real type that both NumPy and compiled code compute with: not float16, not long double.
 _NATIVE_CHARACTERS = "dfiIlLqQbBhH?"
 
+# Losses that do not allow all targets of shape (n_y, m).
+BOUNDED_TARGETS = ("binary_cross_entropy", "cross_entropy", "poisson")
+
+# Elements of an array that is copied sooner than NumPy prepares a reduction.
+_FEW = 4096
+
 # The reciprocal of a smaller sum of weights is infinite.
 SMALLEST_TOTAL = 1e-300
 
@@ -145,11 +151,9 @@ def targets(name: str, value: Any, n_y: int, m: int, softmax: bool) -> np.ndarra
 
 def target_values(name: str, Y: np.ndarray, loss: Any) -> None:
     """Raise for targets of shape (n_y, m) for which a loss has no lower bound."""
-    if Y.ndim == 1 or loss not in ("binary_cross_entropy", "cross_entropy", "poisson"):
+    if Y.ndim == 1 or loss not in BOUNDED_TARGETS:
         return
-    # The first way is the sooner by 1 us, but copies what is not contiguous.
-    few = Y.size < 4096
-    low, high = (Y.item(Y.argmin()), Y.item(Y.argmax())) if few else (Y.min(), Y.max())
+    low, high = _extremes(Y)
     if low < 0:
         raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
     if loss == "binary_cross_entropy" and high > 1:
@@ -201,13 +205,16 @@ def require_finite(name: str, array: np.ndarray, dtype: np.dtype = _FLOAT64) -> 
     if array.dtype.kind != "f":
         return
     narrower = dtype.itemsize < array.dtype.itemsize
-    # Passes without memory of their own.
-    with np.errstate(all="ignore"):
-        if narrower:
-            if -_FLOAT32_OVERFLOW < array.min() and array.max() < _FLOAT32_OVERFLOW:  # NaN is not
-                return
-        elif math.isfinite(array.sum()):  # one that overflows proves nothing
+    if narrower or array.size < _FEW:
+        low, high = _extremes(array)
+        bound = _FLOAT32_OVERFLOW if narrower else math.inf
+        if -bound < low and high < bound:
             return
+    else:
+        with np.errstate(all="ignore"):
+            # One pass without memory of its own; a sum that overflows proves nothing.
+            if math.isfinite(array.sum()):
+                return
     fits = np.isfinite(array)
     what = "finite"
     if narrower and fits.all():
@@ -560,6 +567,15 @@ def _converted(name: str, value: Any) -> np.ndarray:
     if dtype.char not in _NATIVE_CHARACTERS:
         return array.astype(np.float64)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest element, NaN if there is one."""
+    if array.size < _FEW:
+        # Sooner by 1 us and more, but copies what is not contiguous.
+        return array.item(array.argmin()), array.item(array.argmax())
+    with np.errstate(invalid="ignore"):
+        return array.min(), array.max()
 
 
 def _refuse_masked_and_sparse(name: str, value: Any) -> None:
