@@ -61,7 +61,9 @@ def refused_everywhere(side, change, kind, message, names=None):
 @side
 def test_masked_entries_are_not_taken_for_numbers(side):
     message = "must have no masked entries, got 1: fill them first"
-    refused_everywhere(side, lambda a: np.ma.masked_array(a, np.arange(a.size).reshape(a.shape) == 2), ValueError, message)
+    refused_everywhere(
+        side, lambda a: np.ma.masked_array(a, np.arange(a.size).reshape(a.shape) == 2), ValueError, message
+    )
     names = ("X", "Y", "dA", "X of validation", "Y of validation")
     refused_everywhere(side, lambda a: [*a[:-1], np.ma.masked_equal(a[-1], a[-1, 0])], ValueError, message, names)
 
@@ -106,9 +108,8 @@ def test_labels_out_of_range_are_refused_by_steps_too(side, dtype, form, m):
             assert bits(owner) == before
         owner.step(X, Y)
         owner.fit(X, Y, epochs=1)
-        if dtype == "int16":
-            # Integers are looked at each time.
-            with pytest.raises(ValueError, match="Y must .* with loss"):
+        if dtype != "uint8":
+            with pytest.raises(ValueError, match=r"Y must .* with loss"):
                 owner.step(X, wrong)
     poisson = trainer(side, loss="poisson")
     if dtype != "uint8":

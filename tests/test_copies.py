@@ -123,7 +123,6 @@ def test_threads_share_a_cache(side):
     assert [set(map(tuple, each)) == {tuple(its)} for each, its in zip(found, expected, strict=True)] == [True] * 4
 
 
-
 @pytest.mark.needs_jit
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that sends signals")
 def test_ctrl_c_in_a_pass_back_leaves_the_cache_whole():
