@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from fastnn._model import Model, State
+from fastnn._model import Model, State, require_writeable
 from fastnn._workspace import CHUNK, Run, addresses
 from fastnn.kernels import layout as at
 from fastnn.kernels import updates
@@ -16,7 +16,7 @@ from fastnn.kernels.shells import one
 from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.runtime import available_threads
 
-__all__ = ["Engine", "Session"]
+__all__ = ["Engine", "Remembered", "Session"]
 
 # Keeps a quotient of two zeros from being NaN.
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -50,7 +50,7 @@ class Session:
         self, engine: "Engine", run: Run, theta: np.ndarray, state: State, m: int, shuffle: bool,
         order: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self._engine, self.run, self._state, self._start = engine, run, state, 0
+        self._engine, self.run, self._theta, self._state, self._start = engine, run, theta, state, 0
         self._m, self.batch = m, int(run.settings[at.BATCH])
         settings = run.settings
         settings[at.SHUFFLE] = shuffle
@@ -86,6 +86,8 @@ class Session:
         """
         run, state, settings = self.run, self._state, self.run.settings
         n = rates.size
+        if not self._theta.flags.writeable:  # since a callback, say
+            require_writeable("network.vector", self._theta)
         run.make_room(n)
         costs, sums = np.empty(n), np.empty(n)
         measured = self._engine.n_threads is None
@@ -94,7 +96,7 @@ class Session:
             wanted, steps = run.pace.next(n - done) if measured else (run.most_threads, n - done)
             run.rates[:steps] = rates[done : done + steps]
             settings[at.START], settings[at.STEPS] = self._start, steps
-            settings[at.STEP], settings[at.EPOCH] = state.step & 0xFFFFFFFF, state.epoch & 0xFFFFFFFF
+            settings[at.STEP], settings[at.EPOCH] = state._step & 0xFFFFFFFF, state._epoch & 0xFFFFFFFF
             settings[at.DONE] = 0
             begin = time.perf_counter_ns()
             try:
@@ -111,9 +113,9 @@ class Session:
 
     def _count(self, steps: int) -> None:
         state, in_epoch = self._state, -(-self._m // self.batch)
-        state.step += steps
+        state._step += steps
         place = self._start // self.batch + steps
-        state.epoch += place // in_epoch
+        state._epoch += place // in_epoch
         self._start = place % in_epoch * self.batch
 
 
@@ -147,6 +149,9 @@ class Engine:
             self._user_loss = user_loss(model.loss)
             self.user_loss = addresses([self._user_loss.address(model.dtype)])
         self.runs: dict[tuple[int, int], Run] = {}
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an engine holds addresses of this process: copy or pickle the network, or the trainer")
 
     @staticmethod
     def count(function: Callable[..., int], *arguments: int) -> int:
@@ -191,7 +196,7 @@ class Engine:
         settings = run.settings
         settings[at.SHUFFLE] = settings[at.START] = settings[at.DONE] = 0
         settings[at.STEPS] = 1
-        settings[at.STEP], settings[at.EPOCH] = state.step & 0xFFFFFFFF, state.epoch & 0xFFFFFFFF
+        settings[at.STEP], settings[at.EPOCH] = state._step & 0xFFFFFFFF, state._epoch & 0xFFFFFFFF
         run.rates[0] = rate
         try:
             if self.n_threads is None:
@@ -203,7 +208,7 @@ class Engine:
                 run.execute(self.entry, run.most_threads)
         finally:
             # Ctrl-C may come as soon as the step is done: it counts all the same.
-            state.step += int(settings[at.DONE])
+            state._step += int(settings[at.DONE])
             self.keep(at.TRAIN, m, run)
         # A skipped step's total is 0 as well.
         return float(run.costs[0]) / max(float(run.sums[0]), SMALLEST)
@@ -276,26 +281,89 @@ class Engine:
         run.point(at.THETA, theta)
         return run
 
-    def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, Run]:
-        """Outputs, and the workspace that `backward` needs."""
+    def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, "Remembered"]:
+        """Outputs, and what `backward` needs."""
         m = X.shape[1]
-        run = Run(self, at.REMEMBER, m, keep_all=True)
+        run = self._remembering(m)
         run.data(X, None, None)
         out = np.empty((self.model.sizes[-1], m), self.model.dtype)
         run.point(at.OUT, out)
         self._once(run, theta)
-        return out, run
+        run.release()
+        return out, Remembered.of(run)
 
-    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: Run) -> tuple[np.ndarray, np.ndarray]:
+    def _remembering(self, m: int) -> Run:
+        return Run(self, at.REMEMBER, m, keep_all=True)
+
+    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: "Remembered") -> tuple[np.ndarray, np.ndarray]:
         """Gradient of sum(dA * A), and its part by X."""
         m = dA.shape[1]
         dX = np.empty((self.model.sizes[0], m), self.model.dtype)
-        cache.settings[at.TASK], cache.settings[at.DX] = at.RETURN, 1
-        cache.point(at.X, np.ascontiguousarray(dA, self.model.dtype))
-        cache.point(at.OUT_DX, dX)
-        # dZ takes the place of the slopes, which another call will need.
-        slopes = cache.arrays[at.DELTAS]
-        kept = slopes.copy()
-        self._once(cache, theta)
-        slopes[:] = kept
-        return cache.arrays[at.GRADS][: self.model.n_parameters].copy(), dX
+        run = cache.take(lambda: self._remembering(m))
+        run.settings[at.TASK], run.settings[at.M], run.settings[at.DX] = at.RETURN, m, 1
+        run.point(at.X, np.ascontiguousarray(dA, self.model.dtype))
+        run.point(at.OUT_DX, dX)
+        self._once(run, theta)
+        gradient = run.arrays[at.GRADS][: self.model.n_parameters].copy()
+        run.release()
+        cache.give_back(run)
+        return gradient, dX
+
+
+class Remembered:
+    """What a forward pass leaves for backward passes: numbers that stay as they are, and a workspace if one is free.
+
+    Threads may go back at the same time: each has a workspace of its own. One that Ctrl-C interrupts loses it, and the
+    next makes another. Copies and pickles hold the numbers alone.
+
+    Parameters
+    ----------
+    acts, turned : numpy.ndarray
+        Activations of all layers, and what is stored of them a second time.
+    slopes : numpy.ndarray
+        Slopes of the activations; empty if all are relu, whose slopes are seen from the activations.
+    run : Run, optional
+        The workspace that these are part of; passes back write dZ over the slopes.
+    """
+
+    __slots__ = ("_acts", "_kept", "_runs", "_slopes", "_turned")
+
+    def __init__(self, acts: np.ndarray, turned: np.ndarray, slopes: np.ndarray, run: Run | None = None) -> None:
+        self._acts, self._turned, self._slopes = acts, turned, slopes
+        self._runs, self._kept = ([], [slopes]) if run is None else ([run], [])
+
+    @classmethod
+    def of(cls, run: Run) -> "Remembered":
+        """Remember what a forward pass has left in its workspace."""
+        arrays = run.arrays
+        slopes = arrays[at.DELTAS] if any(f != "relu" for f in run.model.hidden) else np.empty(0, run.dtype)
+        return cls(arrays[at.ACTS], arrays[at.TURNED], slopes, run)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._acts, self._turned, self._kept_slopes())
+
+    def _kept_slopes(self) -> np.ndarray:
+        # No pass back begins before a copy is in the list, so the first one there is of the slopes, whoever made it.
+        if not self._kept:
+            self._kept.append(self._slopes.copy())
+        return self._kept[0]
+
+    def take(self, make: Callable[[], Run]) -> Run:
+        """Take a workspace that is ready for a pass back, which no other thread then has."""
+        slopes = self._kept_slopes()
+        try:
+            run = self._runs.pop()
+        except IndexError:
+            run = make()
+            for index, numbers in ((at.ACTS, self._acts), (at.TURNED, self._turned)):
+                if run.arrays[index].shape != numbers.shape:
+                    raise ValueError("cache must be of this version of fastnn: run forward again") from None
+                run.arrays[index][:] = numbers
+        if slopes.size:
+            run.arrays[at.DELTAS][:] = slopes
+        return run
+
+    def give_back(self, run: Run) -> None:
+        """Keep a workspace for the next pass back."""
+        if not self._runs:
+            self._runs.append(run)

@@ -1,6 +1,7 @@
 """What training runs return, and how the costs of steps become the losses of epochs."""
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from fastnn.validation import needed_module
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["EpochSums", "History"]
+__all__ = ["Divergence", "EpochSums", "History"]
 
 _COLUMNS = ("loss", "validation_loss", "validation_score", "learning_rate", "seconds")
 # A notebook shows so many rows at most: of a longer history the first, an ellipsis and the last.
@@ -159,3 +160,34 @@ class EpochSums:
             totals = weighted[:whole].reshape(-1, steps).sum(axis=1)
             self._history.loss += (totals / sums[:whole].reshape(-1, steps).sum(axis=1)).tolist()
         self._weighted, self._sums = weighted[whole:].copy(), sums[whole:].copy()
+
+
+class Divergence:
+    """Warns once if a training diverges."""
+
+    def __init__(self, history: History) -> None:
+        self._history, self._warned = history, False
+
+    def look(self) -> None:
+        """Look at the epochs so far."""
+        if not self._warned:
+            self._warn_of_losses(5)
+
+    def at_end(self, theta: np.ndarray) -> None:
+        """Look at all epochs, and at the weights that they have left."""
+        losses = self._history.loss
+        # NaN counts as the smallest and the largest; an overflow of this sum proves nothing.
+        if self._warned or math.isfinite(sum(losses) + theta.item(theta.argmin()) - theta.item(theta.argmax())):
+            return
+        if not all(map(math.isfinite, losses)):
+            self._warn_of_losses(4)
+        elif not np.isfinite(theta).all():
+            self._warn(f"there are weights that are not finite after epoch {len(losses)}", 3)
+
+    def _warn_of_losses(self, level: int) -> None:
+        epoch, loss = next((k, v) for k, v in enumerate(self._history.loss, 1) if not math.isfinite(v))
+        self._warn(f"the loss of epoch {epoch} is {loss}", level)
+
+    def _warn(self, what: str, level: int) -> None:
+        self._warned = True
+        warnings.warn(f"training diverges: {what}; a smaller learning rate may help", RuntimeWarning, level + 1)

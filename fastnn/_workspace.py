@@ -228,6 +228,7 @@ class Run:
         put(at.ORDER, np.zeros(1, np.uint32))
         put(at.USER_ACTIVATIONS, engine.user_activations)
         put(at.USER_LOSS, engine.user_loss)
+        self.n_parameters = start
         self.team = new_team()
         put(at.TEAM, self.team)
         for index, leaf in engine.all_leaves.items():
@@ -239,6 +240,9 @@ class Run:
         self.laid_out: tuple[Any, ...] | None = None
         self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
         self.pace = Pace(self.most_threads, self.step_ns)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a workspace holds addresses of this process: copy or pickle the network, or the trainer")
 
     def make_room(self, steps: int) -> None:
         """Have room for the rates and results of so many steps."""
@@ -332,11 +336,20 @@ class Run:
 
     def train(self, theta: np.ndarray, state: State) -> None:
         """Let the table refer to what training changes."""
-        v, s, h, arrays = state.v, state.s, state.h, self.arrays
-        if not (arrays[at.THETA] is theta and arrays[at.V] is v and arrays[at.S] is s and arrays[at.H] is h):
+        v, s, h, arrays = state._v, state._s, state._h, self.arrays
+        if not (
+            arrays[at.THETA] is theta and arrays[at.V] is v and arrays[at.S] is s and arrays[at.H] is h
+            and theta.flags.writeable
+        ):  # fmt: skip
+            if not (
+                state.may_change(theta)
+                and theta.dtype == v.dtype == self.dtype
+                and {theta.size, v.size, s.size, h.size} <= {0, self.n_parameters}
+            ):
+                state.check(self.model, theta)
             for index, array in ((at.THETA, theta), (at.V, v), (at.S, s), (at.H, h)):
                 self.point(index, array)
-        self.point(at.POWERS, state.powers)
+        self.point(at.POWERS, state._powers)
 
     def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
         """Let the table refer to a course model's masks: a row for each unit, 0 or 1 / keep_prob."""

@@ -306,7 +306,8 @@ class Checkpoint:
         TypeError
             If network is something else.
         ValueError
-            If the file is something else, or its names, shapes or dtype are not those of the network.
+            If the file is something else, or its names, shapes or dtype are not those of the network, or the network's
+            vector is read-only.
         OSError
             If the file cannot be read.
         """
@@ -323,8 +324,7 @@ class Checkpoint:
                 raise ValueError(f"{name} in path must have shape {parameter.shape}, got shape {array.shape}")
             if array.dtype != parameter.dtype:
                 raise ValueError(f"{name} in path must be {parameter.dtype}, as the network is, got {array.dtype}")
-        for name, parameter in parameters.items():
-            parameter[:] = arrays[name]
+        network.vector[:] = np.concatenate([arrays[name].ravel() for name in parameters])
         return int(epoch)
 
 

@@ -19,12 +19,18 @@ __all__ = ["ForwardCache", "Network"]
 
 
 class ForwardCache:
-    """What `Network.forward` keeps for `Network.backward`."""
+    """What `Network.forward` keeps for `Network.backward`.
+
+    Its copies and pickles refer to the network that is copied with them: ``copy.deepcopy((network, cache))``.
+    """
 
     __slots__ = ("_inner", "_m", "_network")
 
     def __init__(self, network: "Network", inner: Any, m: int) -> None:
         self._network, self._inner, self._m = network, inner, m
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._network, self._inner, self._m)
 
     def __repr__(self) -> str:
         return f"<ForwardCache of {self._m} examples>"
@@ -56,10 +62,12 @@ class Network:
     Attributes
     ----------
     vector : numpy.ndarray, shape (n_parameters,)
-        All parameters, W1 (row by row), b1, ..., WL, bL, in one 64-byte aligned array.
+        All parameters, W1 (row by row), b1, ..., WL, bL, in one 64-byte aligned array. Made read-only, it is safe from
+        training too, which raises then.
     parameters : mapping
         W1 of shape (n_1, n_0), b1 of shape (n_1, 1), ...: views of `vector`. Write into them, as in
-        ``network.parameters["W1"][:] = W``; the mapping itself cannot be changed.
+        ``network.parameters["W1"][:] = W``; the mapping itself cannot be changed. As everywhere in NumPy, a view that
+        is made read-only keeps nobody from writing through others: training goes by `vector`.
     layer_sizes : tuple of int
         As given.
     hidden_activations : tuple
@@ -132,12 +140,13 @@ class Network:
         self._parameters = MappingProxyType(_named("", model, self._vector))
         self._cached_engine = self._one = None
 
-    def __getstate__(self) -> tuple[Model, str, int | None, np.ndarray]:
-        return self._model, self._initializer, self._seed, self._vector.copy()
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_parameters": None, "_cached_engine": None, "_one": None}
 
-    def __setstate__(self, state: tuple[Model, str, int | None, np.ndarray]) -> None:
-        *settings, vector = state
-        self._adopt(*settings)
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        vector = self._vector
+        self._adopt(self._model, self._initializer, self._seed)
         self._vector[:] = vector
 
     def __repr__(self) -> str:
@@ -194,7 +203,8 @@ class Network:
         Parameters
         ----------
         X : array_like, shape (n_x, m)
-            Examples in columns; any real dtype and any strides, without a copy.
+            Examples in columns; any real dtype and any strides, without a copy. Numbers beyond the network's dtype
+            count as infinite.
 
         Returns
         -------
@@ -320,7 +330,7 @@ class Network:
 
         Notes
         -----
-        Neither L2 nor dropout has a part in it.
+        Neither L2 nor dropout has a part in it. Threads may share a cache.
 
         Examples
         --------
@@ -329,7 +339,10 @@ class Network:
         if not isinstance(cache, ForwardCache):
             raise TypeError(f"cache must be the one that forward returned, got {type(cache).__name__}")
         if cache._network is not self:
-            raise ValueError("cache must be this network's, got one that another network's forward returned")
+            raise ValueError(
+                "cache must be this network's, got one that another network's forward returned "
+                "(a copy of both comes from copy.deepcopy((network, cache)))"
+            )
         dA = validation.columns("dA", dA, self.layer_sizes[-1])
         if dA.shape[1] != cache._m:
             raise ValueError(f"dA must have one column for each of the {cache._m} examples, got shape {dA.shape}")

@@ -1,6 +1,7 @@
 """Training of networks: a trainer, its history, and both in one call."""
 
 import copy
+import math
 import secrets
 import time
 import warnings
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _lbfgs
 from fastnn import validation as checks
-from fastnn._history import EpochSums, History
+from fastnn._history import Divergence, EpochSums, History
 from fastnn._interrupts import Interrupts
 from fastnn._model import Model, State
 from fastnn._settings import check_combination, dropped_shares, name_of
@@ -84,7 +85,8 @@ class Trainer:
     optimizer : Optimizer
         May be replaced by one that differs in its learning rate only, in a callback for instance.
     state : State
-        Moments (v, s, h), `step` and `epoch`, counted over the trainer's life.
+        Moments (v, s, h, powers), `step` and `epoch`, counted over the trainer's life. What is assigned to them is
+        checked, and copied into the trainer's own arrays.
     n_threads : int or None
         As given.
 
@@ -153,6 +155,7 @@ class Trainer:
         self._n_threads = checks.thread_count(n_threads)
         self._state = State.zeros(settings)
         self._engine = None
+        self._bounded = loss in checks.BOUNDED_TARGETS
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -161,11 +164,6 @@ class Trainer:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
         self._settings = replace(self._settings, dtype=self._network.dtype)
-        # Moments that were copied one by one are neither aligned nor followed by a spare cache line.
-        given, self._state = self._state, State.zeros(self._settings)
-        for name in ("v", "s", "h", "powers"):
-            getattr(self._state, name)[:] = getattr(given, name)
-        self._state.step, self._state.epoch = given.step, given.epoch
 
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)
@@ -313,7 +311,8 @@ class Trainer:
         TypeError
             If an argument is of another type.
         ValueError
-            If shapes, values or options do not fit.
+            If shapes, values or options do not fit, or data overflow in the network's dtype, or `network.vector` is
+            read-only.
         ImportError
             If the optimiser is L-BFGS and SciPy is not installed.
 
@@ -322,6 +321,8 @@ class Trainer:
         UserWarning
             If Ctrl-C was pressed. It takes effect after a whole step, within about 0.1 s, and is no error: the weights
             stay as they are, and the history so far is returned.
+        RuntimeWarning
+            Once, if the loss of an epoch, or a weight at the end, is not finite.
 
         Notes
         -----
@@ -352,9 +353,12 @@ class Trainer:
             names = ("X of validation", "Y of validation", "weights of validation")
             held_out = self._data(names, *validation, *(None,) * (3 - len(validation)))
         callbacks = checks.functions("callbacks", callbacks)
+        if not self._state.may_change(self._network.vector):
+            self._state.check(self._settings, self._network.vector)
         if isinstance(self.optimizer, LBFGS) and batch < m:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
         history = History()
+        divergence = Divergence(history)
 
         with running(callbacks, self, history, epochs) as after_epoch:
 
@@ -369,11 +373,12 @@ class Trainer:
                         self._fit_iterations(data, epochs, history, began, at_epoch_end)
                     else:
                         watch = at_epoch_end if callbacks or held_out is not None else None
-                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts)
+                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts, divergence)
             except KeyboardInterrupt:
                 warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
             finally:
                 history.stopped = history.epochs < epochs
+        divergence.at_end(self._network.vector)
         return history
 
     def _fit_steps(
@@ -386,6 +391,7 @@ class Trainer:
         began: float,
         at_epoch_end: Callable[[], bool] | None,
         interrupts: Interrupts,
+        divergence: Divergence,
     ) -> None:
         """Train in slices of steps; they end at epochs' ends only if something waits there."""
         state = self._state
@@ -403,6 +409,8 @@ class Trainer:
             end = time.perf_counter()
             epoch.add(step_rates, costs, sums, begin - began, end - began)
             interrupts.release()
+            if history.loss and not math.isfinite(history.loss[-1]):
+                divergence.look()
             left -= count
             if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
                 return
@@ -452,11 +460,12 @@ class Trainer:
         TypeError
             If an argument is of another type, or the optimiser is L-BFGS.
         ValueError
-            If shapes, labels or weights do not fit.
+            If shapes, labels or weights do not fit, or `network.vector` is read-only.
 
         Notes
         -----
-        Shapes, labels and weights are checked; unlike in `fit`, finite values are not.
+        Shapes, labels and weights are checked; unlike in `fit`, finite values are not. Numbers beyond the network's
+        dtype count as infinite, and a cost of NaN or infinity tells of weights that are lost.
 
         Examples
         --------
@@ -468,15 +477,20 @@ class Trainer:
         >>> trainer.network.parameters["W1"].item(), trainer.state.step
         (0.5, 1)
         """
-        network, state = self._network, self._state
-        sizes = network._model.sizes
+        network, settings = self._network, self._settings
+        sizes = settings.sizes
         X = checks.columns("X", X, sizes[0])
         m = X.shape[1]
-        Y = checks.targets("Y", Y, sizes[-1], m, network._model.output == "softmax")
+        Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
+        # A small net's step takes 10 us: the sentence's own way to the extremes would take 2.
+        if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
+            checks.target_values("Y", Y, settings.loss)
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
-        rate = self._next_rate("step")
-        return (self._engine or self._made_engine()).step(network._vector, state, X, Y, sample_weight, rate)
+        rate = getattr(settings.optimizer, "learning_rate", None)
+        if type(rate) is not float:
+            rate = self._next_rate("step")
+        return (self._engine or self._made_engine()).step(network._vector, self._state, X, Y, sample_weight, rate)
 
     @staticmethod
     def _engine_class() -> type:
@@ -493,7 +507,7 @@ class Trainer:
 
     def _next_rate(self, name: str) -> float:
         """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
-        optimizer, step = self._settings.optimizer, self._state.step
+        optimizer, step = self._settings.optimizer, self._state._step
         if isinstance(optimizer, LBFGS):
             raise _no_rate(name)
         rate = optimizer.learning_rate
@@ -516,8 +530,8 @@ class Trainer:
         X = checks.columns(x_name, X, sizes[0])
         m = X.shape[1]
         Y = checks.targets(y_name, Y, sizes[-1], m, self._network.output == "softmax")
-        checks.require_finite(x_name, X)
-        checks.require_finite(y_name, Y)
+        checks.require_finite(x_name, X, self._network.dtype)
+        checks.require_finite(y_name, Y, self._network.dtype)
         checks.target_values(y_name, Y, self._settings.loss)
         weights = checks.example_weights(weights_name, weights, m)
         if weights is not None and not weights.any():

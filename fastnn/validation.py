@@ -61,10 +61,19 @@ __all__ = [
 ]
 
 _FLOAT64 = np.dtype(np.float64)
+_FLOAT32 = np.dtype(np.float32)
+# What is halfway between the largest float32 and what would be the next: from here on numbers are rounded to infinity.
+_FLOAT32_OVERFLOW = (2.0 - 2.0**-24) * 2.0**127
 _ndarray = np.ndarray
 _REAL_KINDS = "fiub"
 # Every real type that both NumPy and compiled code compute with: not float16, not long double.
 _NATIVE_CHARACTERS = "dfiIlLqQbBhH?"
+
+# Losses that do not allow all targets of shape (n_y, m).
+BOUNDED_TARGETS = ("binary_cross_entropy", "cross_entropy", "poisson")
+
+# Elements of an array that is copied sooner than NumPy prepares a reduction.
+_FEW = 4096
 
 # The reciprocal of a smaller sum of weights is infinite.
 SMALLEST_TOTAL = 1e-300
@@ -102,6 +111,10 @@ def labels(name: str, value: Any, m: int) -> np.ndarray:
 
 def columns(name: str, value: Any, rows: int) -> np.ndarray:
     """Return ``value`` as an aligned real matrix with ``rows`` rows, uncopied if it is one; bool is read as uint8."""
+    if type(value) is _ndarray and (value.dtype is _FLOAT64 or value.dtype is _FLOAT32) and value.ndim == 2:
+        n, m = value.shape
+        if n == rows and m and value.flags.aligned:
+            return value
     array = examples(name, value)
     if array.shape[0] != rows:
         raise ValueError(f"{name} must have shape ({rows}, m) with examples in columns, got shape {array.shape}")
@@ -110,6 +123,13 @@ def columns(name: str, value: Any, rows: int) -> np.ndarray:
 
 def targets(name: str, value: Any, n_y: int, m: int, softmax: bool) -> np.ndarray:
     """Return the targets of m examples: shape (n_y, m), or (m,) for the integer labels of a softmax."""
+    if (
+        type(value) is _ndarray
+        and (value.dtype is _FLOAT64 or value.dtype is _FLOAT32)
+        and value.shape == (n_y, m)
+        and value.flags.aligned
+    ):
+        return value
     array = _plain(real_array(name, value))
     shape = array.shape
     if shape == (n_y, m):
@@ -131,9 +151,9 @@ def targets(name: str, value: Any, n_y: int, m: int, softmax: bool) -> np.ndarra
 
 def target_values(name: str, Y: np.ndarray, loss: Any) -> None:
     """Raise for targets of shape (n_y, m) for which a loss has no lower bound."""
-    if Y.ndim == 1 or loss not in ("binary_cross_entropy", "cross_entropy", "poisson"):
+    if Y.ndim == 1 or loss not in BOUNDED_TARGETS:
         return
-    low, high = Y.min(), Y.max()
+    low, high = _extremes(Y)
     if low < 0:
         raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
     if loss == "binary_cross_entropy" and high > 1:
@@ -147,7 +167,7 @@ def example_weights(name: str, value: Any, m: int) -> np.ndarray | None:
     array = real_array(name, value)
     if array.shape != (m,):
         raise ValueError(f"{name} must have shape ({m},), one weight for each example, got shape {array.shape}")
-    array = np.ascontiguousarray(array, np.float64)
+    array = np.ascontiguousarray(_plain(array), np.float64)
     if not (array.min() >= 0 and array.max() < math.inf):
         bad = array[~((array >= 0) & (array < math.inf))][0]
         raise ValueError(f"{name} must be finite and not negative, got {bad}")
@@ -180,18 +200,29 @@ def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, n
     return X, Y
 
 
-def require_finite(name: str, array: np.ndarray) -> None:
-    """Raise if an array holds NaN or infinity."""
+def require_finite(name: str, array: np.ndarray, dtype: np.dtype = _FLOAT64) -> None:
+    """Raise if an array holds NaN or infinity, or what becomes infinite in the dtype that it is computed in."""
     if array.dtype.kind != "f":
         return
-    with np.errstate(all="ignore"):
-        # One pass without memory of its own; a sum that overflows proves nothing.
-        if math.isfinite(array.sum()):
+    narrower = dtype.itemsize < array.dtype.itemsize
+    if narrower or array.size < _FEW:
+        low, high = _extremes(array)
+        bound = _FLOAT32_OVERFLOW if narrower else math.inf
+        if -bound < low and high < bound:
             return
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), array.shape))
-        raise ValueError(f"{name} must be finite, got {float(array[index])} at index {index}")
+    else:
+        with np.errstate(all="ignore"):
+            # One pass without memory of its own; a sum that overflows proves nothing.
+            if math.isfinite(array.sum()):
+                return
+    fits = np.isfinite(array)
+    what = "finite"
+    if narrower and fits.all():
+        fits = np.abs(array) < _FLOAT32_OVERFLOW
+        what = f"within {dtype}, in which the network computes"
+    if not fits.all():
+        index = tuple(int(i) for i in np.unravel_index(np.argmin(fits), array.shape))
+        raise ValueError(f"{name} must be {what}, got {float(array[index])} at index {index}")
 
 
 def network(parameters: Mapping[str, np.ndarray], n_x: int | None = None) -> int:
@@ -523,6 +554,7 @@ layer_keys = _LayerKeys()
 
 def _converted(name: str, value: Any) -> np.ndarray:
     """Return what `real_array` returns for a value that is not plainly good."""
+    _refuse_masked_and_sparse(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -535,6 +567,29 @@ def _converted(name: str, value: Any) -> np.ndarray:
     if dtype.char not in _NATIVE_CHARACTERS:
         return array.astype(np.float64)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest element, NaN if there is one."""
+    if array.size < _FEW:
+        # Sooner by 1 us and more, but copies what is not contiguous.
+        return array.item(array.argmin()), array.item(array.argmax())
+    with np.errstate(invalid="ignore"):
+        return array.min(), array.max()
+
+
+def _refuse_masked_and_sparse(name: str, value: Any) -> None:
+    """Raise for what `numpy.asarray` would take for something else: it forgets masks, and sees no numbers in sparse."""
+    if hasattr(value, "tocsr"):
+        raise TypeError(
+            f"{name} must be dense, got a sparse {type(value).__name__}: give its toarray() "
+            "(MLPClassifier and MLPRegressor take sparse tables)"
+        )
+    is_list_of_arrays = isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray)
+    parts = value if is_list_of_arrays else (value,)
+    masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled")
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

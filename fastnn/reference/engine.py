@@ -314,6 +314,7 @@ class Session:
         """
         costs, weight_sums = np.zeros(len(rates)), np.zeros(len(rates))
         model, state = self._engine.model, self._state
+        state.check(model, self._theta)
         for i, rate in enumerate(rates):
             X, Y, w = self._next_batch()
             S = X.shape[1] if w is None else float(w.sum(dtype=np.float64))
