@@ -40,6 +40,7 @@ LEAVES = {
     at.SMALL_EXAMPLES: small.small_examples,
     at.COLLECT: small.collect,
     at.SUM_SQUARES: small.sum_squares,
+    at.CLIP_WIDELY: updates.clip_widely,
 }
 
 # The course's `model`s: the engine's steps, with the notebooks' loss, masks and shuffles.
