@@ -245,7 +245,8 @@ def squared_weights(parameters: Arrays) -> np.floating:
             total = total + np.sum(np.square(W))
             continue
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)
-        total = total + dtype.type(launch(square_sum, RELU_NS * W.size, ready(W, dtype), partial))
+        matrix = W if W.ndim == 2 else W.reshape(1, -1)  # kernels are compiled for matrices
+        total = total + dtype.type(launch(square_sum, RELU_NS * W.size, ready(matrix, dtype), partial))
     return total
 
 

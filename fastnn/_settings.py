@@ -16,7 +16,7 @@ __all__ = ["check_combination", "dropped_shares", "name_of"]
 def dropped_shares(dropout: Any, n_hidden: int) -> tuple[float, ...]:
     """Return one share for the input and one for each hidden layer; nothing if all of them are 0."""
     if isinstance(dropout, Sequence | np.ndarray) and not isinstance(dropout, str):
-        if np.ndim(dropout) != 1 or len(dropout) != n_hidden + 1:
+        if getattr(dropout, "ndim", 1) != 1 or len(dropout) != n_hidden + 1:
             raise ValueError(
                 f"dropout must be a number, or have {n_hidden + 1} entries for the input and {n_hidden} hidden layers, "
                 f"got {dropout!r}"

@@ -50,6 +50,7 @@ TASKS_OF = {
     at.OUTPUT_ONLY: (at.PREDICT, at.REMEMBER),
     at.DELIVER: (at.PREDICT, at.REMEMBER),
     at.OUTPUT_DELTA: (at.REMEMBER,),
+    at.CLIP_WIDELY: (),  # only where gradients are clipped
 }
 
 
@@ -234,6 +235,8 @@ class Run:
         for index, leaf in engine.all_leaves.items():
             if task in TASKS_OF.get(index, (task,)) and index not in (OF_LARGE if small is not None else OF_SMALL):
                 put(index, leaf.address(model.dtype))
+        if clip:
+            put(at.CLIP_WIDELY, engine.all_leaves[at.CLIP_WIDELY].address(model.dtype))
         self.table = addresses(self.arrays)
         self.sparse = False
         # How the data in the table are laid out, if the settings say so.

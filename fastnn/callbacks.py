@@ -12,10 +12,12 @@ at the end since the beginning of a training.
 import math
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from warnings import catch_warnings, simplefilter, warn
 
@@ -213,13 +215,14 @@ class Checkpoint:
     TypeError, ValueError
         If a setting is of another type or out of its range; in training, if `monitor` is not recorded.
     OSError
-        In training, if the file cannot be written.
+        In training, if the file cannot be written; of the first file before the first epoch.
 
     Notes
     -----
     The file holds W1, b1, ..., WL, bL and ``epoch``. It is written beside its place and moved there when it is complete
     and on the disk, so there is a whole file at any time. What a killed process was about to write stays behind, under
-    another name that ends with ``.tmp``.
+    another name that ends with ``.tmp``. A file that was there before passes on its permissions, and its owner where
+    that is allowed; a symbolic link stays, and its target is written.
 
     Examples
     --------
@@ -258,7 +261,7 @@ class Checkpoint:
         self.path_ = self.best_value_ = None
         self._recorded: str | None = None
         self._best = math.inf
-        self._file(self.every).parent.mkdir(parents=True, exist_ok=True)
+        _try_to_write(self._file(self.every))
 
     def __call__(self, owner: Any, history: History) -> None:
         """Write the file, if it is time."""
@@ -484,17 +487,45 @@ def _warn_of_no_best(monitored: str | None, history: History, consequence: str) 
         warn(f"{consequence}: no epoch's {name} was a finite number, the last is {value}", stacklevel=5)
 
 
+def _target(file: Path) -> tuple[Path, os.stat_result | None]:
+    """Return where a file is, behind all links, with its status if it is there; make the folder for it."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        status = None  # or a link to what is not there yet
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(f"path must be a file, got the folder {str(file)!r}")
+        raise OSError(f"path must be a file, got {str(file)!r}, which is none")
+    target = Path(os.path.realpath(file))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target, status
+
+
+def _try_to_write(file: Path) -> None:
+    """Raise if a file could not be written: a new one is put beside it, so its folder has to allow that."""
+    target, _ = _target(file)
+    with NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.", suffix=".tmp"):
+        pass
+
+
 def _write(file: Path, arrays: dict[str, Any]) -> None:
     """Write a file of arrays, which takes its place in one move."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    target, status = _target(file)
+    mode = 0o666 if status is None else stat.S_IMODE(status.st_mode)
     # A name of its own: several processes may write the same checkpoint.
-    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with part.open("xb") as stream:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode & 0o777)) as stream:
             np.savez(stream, **arrays)
             stream.flush()
             os.fsync(stream.fileno())
-        part.replace(file)
+        if status is not None:
+            for owner in ((status.st_uid, -1), (-1, status.st_gid)):
+                with suppress(OSError, AttributeError):  # only root may give files away; Windows has no `chown`
+                    os.chown(part, *owner)
+            part.chmod(mode)
+        part.replace(target)
     except BaseException:
         with suppress(OSError):
             part.unlink()

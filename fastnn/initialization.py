@@ -1,4 +1,4 @@
-"""The initialization notebook, compiled: zeros, random and He initialization of a three-layer network.
+"""The initialization notebook, compiled: zeros, random, He and Xavier initialization of a three-layer network.
 
 Names, signatures and results are those of `fastnn.reference.initialization`; what has no kernel work is the
 reference's own.

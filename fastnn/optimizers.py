@@ -274,9 +274,13 @@ class AdamW(_Moments):
 
     Notes
     -----
-    Loshchilov and Hutter (2019), with the decay scaled by the learning rate, as in PyTorch, which however lets biases
-    decay too. ``Trainer(weight_decay=...)`` gives the same decay to any other optimiser; it cannot be used with this
-    one.
+    Loshchilov and Hutter (2019), with the decay scaled by the learning rate, as in PyTorch, Keras and Optax, which
+    however let biases decay too. ``Trainer(weight_decay=...)`` gives the same decay to any other optimiser; it cannot
+    be used with this one.
+
+    The paper's own decay does not depend on the base rate alpha: a step takes eta lambda W_old, where eta is 1 or the
+    schedule's share of alpha at that step. ``AdamW(alpha, weight_decay=lambda / alpha)`` does exactly that, and so does
+    a schedule with rates eta alpha in the place of alpha. Whoever tries other base rates divides by each of them.
 
     Examples
     --------

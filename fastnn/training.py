@@ -68,7 +68,7 @@ class Trainer:
         Share of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
         What is kept is divided by 1 - share.
     clip_norm : float, optional
-        Longer gradients are scaled to this 2-norm, taken over all parameters.
+        Longer gradients are scaled to this 2-norm, taken over all parameters; also those whose squares overflow.
     label_smoothing : float
         Share of each target that is spread over all classes; for cross-entropies only.
     n_threads : int, optional

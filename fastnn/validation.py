@@ -10,7 +10,7 @@ import importlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -74,6 +74,12 @@ BOUNDED_TARGETS = ("binary_cross_entropy", "cross_entropy", "poisson")
 
 # Elements of an array that is copied sooner than NumPy prepares a reduction.
 _FEW = 4096
+
+# What Python and NumPy count among the integers.
+_NO_NUMBERS = bool, np.timedelta64
+
+# Arrays whose masks compiled code would not see, and whose * is a matrix product.
+_OF_OTHER_ARITHMETIC = np.ma.MaskedArray, np.matrix
 
 # The reciprocal of a smaller sum of weights is infinite.
 SMALLEST_TOTAL = 1e-300
@@ -351,13 +357,10 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def count(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as an int of at least ``minimum``; bool is not an integer."""
-    if type(value) is not int:
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-        value = int(value)
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    """Return ``value`` as an int of at least ``minimum`` that fits into 64 bits; bool is not an integer."""
+    value = _integer(name, value, minimum)
+    if value >= 2**63:
+        raise ValueError(f"{name} must be less than 2**63, got {value}")
     return value
 
 
@@ -369,7 +372,7 @@ def real_number(name: str, value: Any) -> float:
         return _as_float(name, value)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     return _as_float(name, value)
 
@@ -415,7 +418,7 @@ def flag(name: str, value: Any) -> bool:
 
 def seed64(value: Any) -> int:
     """Return a seed of 64 bits."""
-    seed = count("seed", value, 0)
+    seed = _integer("seed", value, 0)
     if seed >= 2**64:
         raise ValueError(f"seed must be less than 2**64, got {seed}")
     return seed
@@ -445,9 +448,19 @@ def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
 
 
 def pair_function(name: str, function: Callable, pair: str, *arguments: np.floating) -> Callable:
-    """Return a function that gives two numbers; it is called once to see, because later an engine calls it."""
-    with np.errstate(all="ignore"):
-        result = function(*arguments)
+    """Return a function that gives two numbers; it is called once to see, because later an engine calls it.
+
+    Numba compiles nothing else that can be called.
+    """
+    if not (isinstance(function, FunctionType) or hasattr(function, "py_func")):
+        raise TypeError(
+            f"{name} must be made by def, lambda or numba.njit, got {function!r}: write a function that calls it"
+        )
+    try:
+        with np.errstate(all="ignore"):
+            result = function(*arguments)
+    except Exception as error:
+        raise TypeError(f"{name} must take {len(arguments)} number(s), and raised {error!r}") from error
     try:
         first, second = result
         float(first), float(second)
@@ -480,6 +493,8 @@ def legacy_seed(seed: Any) -> int | None:
 
 def learning_rate(value: Any) -> float | Callable[[int], float]:
     """Return a learning rate: a float that is not negative, or a function of the step."""
+    if isinstance(value, type):
+        raise TypeError(f"learning_rate must be a number or a function of the step, got the class {value.__name__}")
     if callable(value):
         return value
     return not_negative("learning_rate", value)
@@ -500,9 +515,11 @@ def decay_rule(decay: Any) -> Callable[[float, int, float], float] | None:
     raise TypeError(f"decay must be None or a function of (learning_rate0, epoch, decay_rate), got {decay!r}")
 
 
-def layer_sizes(name: str, layers_dims: Iterable[int]) -> list[int]:
+def layer_sizes(name: str, layers_dims: Sequence[int]) -> list[int]:
     """Return layer sizes as a list of ints, the input's first."""
-    if isinstance(layers_dims, str | bytes) or not isinstance(layers_dims, Iterable):
+    # Sets have no order, of a dict it would be the keys; arrays, and columns of pandas, are no Sequence.
+    ordered = isinstance(layers_dims, Sequence) or getattr(layers_dims, "ndim", 0) == 1
+    if not ordered or isinstance(layers_dims, str | bytes | bytearray | memoryview):
         raise TypeError(f"{name} must be a sequence of integers, got {layers_dims!r}")
     sizes = [count(f"{name}[{i}]", size, 1) for i, size in enumerate(layers_dims)]
     if len(sizes) < 2:
@@ -510,7 +527,7 @@ def layer_sizes(name: str, layers_dims: Iterable[int]) -> list[int]:
     return sizes
 
 
-def layers_for_data(name: str, layers_dims: Iterable[int], X: np.ndarray, Y: np.ndarray) -> list[int]:
+def layers_for_data(name: str, layers_dims: Sequence[int], X: np.ndarray, Y: np.ndarray) -> list[int]:
     """Return layer sizes as a list of ints that fits the data."""
     sizes = layer_sizes(name, layers_dims)
     if sizes[0] != X.shape[0]:
@@ -526,6 +543,17 @@ def needed_module(module: str, library: str, name: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(f"{name} needs {library}, which is not installed") from error
+
+
+def _integer(name: str, value: Any, minimum: int) -> int:
+    """Return ``value`` as an int of at least ``minimum``."""
+    if type(value) is not int:
+        if isinstance(value, _NO_NUMBERS) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        value = int(value)
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return value
 
 
 def _as_float(name: str, value: Any) -> float:
@@ -557,8 +585,13 @@ def _converted(name: str, value: Any) -> np.ndarray:
     _refuse_masked_and_sparse(name, value)
     try:
         array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must be an array, got a sequence of unequal rows") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(value, list | tuple) and "inhomogeneous" in str(error):
+            raise ValueError(f"{name} must be an array, got a sequence of unequal rows") from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} must be an array, got {type(value).__name__}, which NumPy cannot read: {error}") from error
     dtype = array.dtype
     if dtype.kind not in _REAL_KINDS:
         raise TypeError(f"{name} must hold real numbers (float, integer or bool), got dtype {dtype}")
@@ -615,7 +648,7 @@ def _stored_array(owner: str, arrays: Any, key: str) -> np.ndarray:
         array = arrays[key]
     except (KeyError, TypeError, IndexError):
         _explain_missing(owner, arrays, key)
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, _OF_OTHER_ARITHMETIC):
         raise TypeError(f"{owner}[{key!r}] must be an array, got {type(array).__name__}")
     if array.dtype is not _FLOAT64 and array.dtype.kind not in _REAL_KINDS:
         raise TypeError(f"{owner}[{key!r}] must hold real numbers, got dtype {array.dtype}")
@@ -727,7 +760,7 @@ def _careful_cache(cache: Any, entries: int, X: np.ndarray, Y: np.ndarray) -> in
         letters = ["Z", "A", "W", "b"] if layer == n_layers else names
         letter = letters[index - (layer - 1) * entries]
         name = f"{letter}{layer} in cache"
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) or isinstance(array, _OF_OTHER_ARITHMETIC):
             raise TypeError(f"{name} must be an array, got {type(array).__name__}")
         if array.dtype.kind not in _REAL_KINDS:
             raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")

@@ -4,6 +4,7 @@ The engine trains through its sessions; PyTorch is given the batches and masks t
 everything else by itself: layers, losses, gradients, clipping, updates.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.reference.engine import Engine as ReferenceEngine
 from fastnn.reference.philox import dropout_mask, permutation
+from fastnn.schedules import Cosine
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -243,6 +245,30 @@ def test_every_setting_at_once(engine_class, optimizer, output):
 @last_step
 def test_decoupled_decay(engine_class, optimizer, last):
     assert_same_trajectory(engine_class, make_model(optimizer=optimizer, weight_decay=0.3), weighted=True, last=last)
+
+
+def test_decay_that_does_not_depend_on_the_base_rate(engine_class):
+    """Loshchilov and Hutter's Algorithm 2, as `AdamW` says to get it: W <- W - eta (alpha Adam's move + lambda W)."""
+    for alpha in (5e-4, 2e-3):
+        schedule, decay = Cosine(alpha, steps=12, warmup=3), 0.05
+        model = replace(make_model(), optimizer=AdamW(schedule, weight_decay=decay / alpha))
+        theta, X, Y, _ = draw(model, False)
+        rival = TorchTrainer(replace(model, optimizer=Adam(alpha)), theta, X, Y, None)
+
+        def decayed(optimizer, *_, alpha=alpha, decay=decay):
+            eta = optimizer.param_groups[0]["lr"] / alpha
+            with torch.no_grad():
+                for W in optimizer.param_groups[0]["params"]:
+                    W.sub_(eta * decay * W)
+
+        rival.optimizer.register_step_pre_hook(decayed)
+        for step in range(10):
+            for group in rival.optimizer.param_groups:
+                group["lr"] = schedule(step)
+            rival.step(np.arange(M), step)
+        session = engine_class(model).session(theta, State.zeros(model), X, Y, None, M, False)
+        session.advance(np.array([schedule(step) for step in range(10)]))
+        npt.assert_allclose(theta, rival.theta(), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

@@ -54,11 +54,19 @@ def compare(module, *data, **settings):
 # Short runs.
 
 
-@pytest.mark.parametrize("start", ["he", "zeros", "random"])
+@pytest.mark.parametrize("start", ["he", "zeros", "random", "xavier"])
 def test_initialization(start):
     # After three steps from weights ten times too large the last digits already differ by more.
     steps = 3 if start == "random" else 20
     compare("initialization", *draw_data(), initialization=start, num_iterations=steps, learning_rate=0.05)
+
+
+@pytest.mark.parametrize("side", SIDES["initialization"])
+def test_training_begins_with_the_initializer_of_that_name(side):
+    X, Y = draw_data()
+    for start in ("he", "zeros", "random", "xavier"):
+        begun = getattr(side, f"initialize_parameters_{start}")([X.shape[0], 10, 5, 1])
+        npt.assert_equal(side.model(X, Y, num_iterations=0, print_cost=False, initialization=start), begun)
 
 
 @pytest.mark.parametrize("settings", [
@@ -221,7 +229,7 @@ def assert_same_lines(out, ref, digits):
 iterations = 2001 if JIT else 3
 
 
-@pytest.mark.parametrize("start", ["he", "zeros"])
+@pytest.mark.parametrize("start", ["he", "zeros", "xavier"])
 def test_lines_of_the_initialization_notebook(start, capsys):
     X, Y = published.circles() if JIT else draw_data()
     out, ref = printed_by_both(

@@ -1,5 +1,6 @@
 """The NumPy side against the published figures, against differences, and its side effects and traps."""
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -729,6 +730,40 @@ def test_football_data_set(tmp_path, monkeypatch):
     (tmp_path / "datasets" / "data.mat").write_bytes(file.read_bytes())
     monkeypatch.chdir(tmp_path)
     npt.assert_array_equal(optimization.load_2D_dataset()[0], train_X)
+
+
+@pytest.mark.parametrize("side", ["fastnn", "fastnn.reference"])
+def test_loaders_draw_if_they_are_asked_to(side, tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    rng = np.random.default_rng(0)
+    football = {"X": rng.random((9, 2)), "y": np.eye(9, 1), "Xval": rng.random((4, 2)), "yval": np.eye(4, 1)}
+    pytest.importorskip("scipy.io").savemat(tmp_path / "data.mat", football)
+    loaders = [
+        ("initialization", "load_dataset", (), True),
+        ("optimization", "load_dataset", (), True),
+        ("optimization", "load_2D_dataset", (tmp_path,), True),
+        ("regularization", "load_2D_dataset", (tmp_path,), True),
+        ("regularization", "load_planar_dataset", (0.1, 3), False),
+    ]
+    for module, name, arguments, usual in loaders:
+        load = getattr(importlib.import_module(f"{side}.{module}"), name)
+        for options, drawn in (({"is_plot": False}, False), ({"is_plot": True}, True), ({}, usual)):
+            pyplot.close("all")
+            found = load(*arguments, **options)
+            assert bool(pyplot.get_fignums()) is drawn, (name, options)
+            if drawn:
+                assert len(pyplot.gca().collections[0].get_offsets()) == found[0].shape[1]
+            for array, same in zip(found, load(*arguments, is_plot=False), strict=True):
+                npt.assert_array_equal(array, same)
+        with pytest.raises(TypeError, match="is_plot must be True or False, got 'no'"):
+            load(*arguments, is_plot="no")
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("path", [False, 3, ["data.mat"]])
+def test_a_path_that_is_none(path):
+    with pytest.raises(TypeError, match="path must be a string or a path, got"):
+        regularization.load_2D_dataset(path)
 
 
 def test_football_data_set_that_is_missing(tmp_path, monkeypatch):

@@ -310,7 +310,7 @@ BAD = [
           ("learning_rate", "0.1", TypeError), ("learning_rate", None, TypeError),
       )),
     (init("model"), lambda g: ([g.X, g.Y], {"initialization": "xe"}), ValueError,
-     "initialization must be one of 'zeros', 'random', 'he', got 'xe'"),
+     "initialization must be one of 'zeros', 'random', 'he', 'xavier', got 'xe'"),
     (init("model"), lambda g: ([g.X, g.Y], {"initialization": None}), TypeError,
      "initialization must be one of"),
     (reg("model"), lambda g: ([g.X, g.Y], {"lambd": 0.7, "keep_prob": 0.8}), ValueError,

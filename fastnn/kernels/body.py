@@ -262,6 +262,24 @@ def _cost(table, settings, steps):
     return get(steps, at.LOSS_SUM) + 0.5 * get(pointer_at(table, at.REALS, np.float64), at.L2) * squares
 
 
+@inner
+def _clip_factor(table, settings, thread, n, clip):
+    """What the update multiplies gradients by. Where no such number will do, they are clipped here, and it is 1."""
+    tiny, size = get(pointer_at(table, at.REALS, np.float64), at.TINY), get(settings, at.N_PARAMETERS)
+    squares = 0.0
+    for slot in range(get(settings, at.N_SLOTS)):
+        squares += get(pointer_at(table, at.NORMS, np.float64), slot)
+    norm = math.sqrt(squares)
+    factor = clip / norm if norm > clip else 1.0
+    # Squares overflow to a factor of 0. Of those that are denormal, size * tiny may be missing.
+    if factor < tiny or (clip * clip < size * tiny * 2.0**53 and norm < math.inf):
+        if thread == 0:
+            call(table, at.CLIP_WIDELY, pointer_at(table, at.GRADS, np.uint8), size, clip)
+        barrier(pointer_at(table, at.TEAM, np.int64), n)
+        factor = 1.0
+    return factor
+
+
 # What `update_arena` does: adds up what the parts of a small mini-batch have left, moves the parameters, or both.
 COLLECTS, MOVES = 1, 2
 
@@ -273,11 +291,7 @@ def update_arena(table: Table, thread: int, n: int, does: int):
     steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     clip = get(pointer_at(table, at.REALS, np.float64), at.CLIP)
     if does & MOVES != 0 and clip > 0.0:
-        norm = 0.0
-        for slot in range(get(settings, at.N_SLOTS)):
-            norm += get(pointer_at(table, at.NORMS, np.float64), slot)
-        norm = math.sqrt(norm)
-        put(steps, at.CLIP_FACTOR, clip / norm if norm > clip else 1.0)
+        put(steps, at.CLIP_FACTOR, _clip_factor(table, settings, thread, n, clip))
     share = get(steps, at.L2_SHARE) if does & COLLECTS != 0 else 0.0
     if get(settings, at.PARTS) <= 1 and share == 0.0:
         does = does & MOVES

@@ -40,6 +40,7 @@ LEAVES = {
     at.SMALL_EXAMPLES: small.small_examples,
     at.COLLECT: small.collect,
     at.SUM_SQUARES: small.sum_squares,
+    at.CLIP_WIDELY: updates.clip_widely,
 }
 
 # The course's `model`s: the engine's steps, with the notebooks' loss, masks and shuffles.
@@ -66,7 +67,7 @@ def user_activation(function: Callable[[float], tuple[float, float]]) -> Leaf:
     Parameters
     ----------
     function : callable
-        Compiled by ``numba.njit``, or compilable.
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def user_activation(function: Callable[[float], tuple[float, float]]) -> Leaf:
             if with_slopes != 0:
                 put(slopes, j, number_like(slopes, float(slope)))
 
-    return users_leaf(activate)
+    return users_leaf(activate, f"hidden_activation {getattr(function, '__name__', function)}")
 
 
 @_kept
@@ -96,7 +97,7 @@ def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Leaf:
     Parameters
     ----------
     function : callable
-        Compiled by ``numba.njit``, or compilable.
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
 
     Returns
     -------
@@ -114,4 +115,4 @@ def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Leaf:
             put(losses, j, number_like(losses, float(loss)))
             put(slopes, j, number_like(slopes, float(slope)))
 
-    return users_leaf(compare)
+    return users_leaf(compare, f"loss {getattr(function, '__name__', function)}")

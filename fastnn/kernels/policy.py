@@ -20,6 +20,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
+from numba.core.errors import NumbaError
 
 from fastnn.kernels.host import LEVEL
 
@@ -204,9 +205,22 @@ def leaf(function):
     return Leaf(function)
 
 
-def users_leaf(function):
-    """Make a leaf of a function that holds one of the user's: numba's cache cannot tell those apart."""
-    return Leaf(function, cached=False)
+class _UsersLeaf(Leaf):
+    def __init__(self, function, described):
+        # Numba's cache cannot tell two of them apart.
+        super().__init__(function, cached=False)
+        self._described = described
+
+    def compiled(self, dtype):
+        try:
+            return super().compiled(dtype)
+        except NumbaError as error:
+            raise TypeError(f"{self._described} must be a function that numba.njit can compile: {error}") from error
+
+
+def users_leaf(function, described):
+    """Make a leaf of a function that holds one of the user's, which errors call as it is `described`."""
+    return _UsersLeaf(function, described)
 
 
 def users_function(function):

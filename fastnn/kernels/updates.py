@@ -4,11 +4,13 @@ One rule has two callers: the tile of weight gradients that has just been comput
 Both give the same bits.
 """
 
+import math
+
 import numpy as np
 
 from fastnn.kernels import layout as at
 from fastnn.kernels.policy import Numbers, Table, leaf
-from fastnn.kernels.simd import advance, get, numbers_at, pointer_at
+from fastnn.kernels.simd import advance, get, number_like, numbers_at, pointer_at, put
 from fastnn.kernels.tracing import absolute, fma, sqrt, traced_pass, where
 
 SGD, CLASSICAL, NESTEROV, AVERAGED, RMSPROP, ADAM, AMSGRAD = range(7)
@@ -116,3 +118,22 @@ def update(table: Table, thread: int, g: Numbers, g_row: int, start: int, row: i
                 n, 4, w, g_, v_, s_, h_, w, v_, s_, h_, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2,
                 epsilon, tiny,
             )  # fmt: skip
+
+
+@leaf
+def clip_widely(g: Numbers, n: int, clip: float):
+    """Scale n gradients down to a 2-norm of `clip`, however large or small they are; infinite ones become NaN."""
+    largest = 0.0
+    for i in range(n):
+        largest = max(largest, abs(float(get(g, i))))
+    if largest == 0.0:
+        return
+    squares = 0.0
+    for i in range(n):
+        share = float(get(g, i)) / largest
+        squares += share * share
+    # Beside an infinite gradient all finite ones are nothing.
+    norm = math.sqrt(squares) if largest < math.inf else 1.0
+    if norm > clip / largest:
+        for i in range(n):
+            put(g, i, number_like(g, float(get(g, i)) / largest * (clip / norm)))

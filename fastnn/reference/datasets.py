@@ -11,10 +11,15 @@ from fastnn.reference.plotting import draw_examples
 __all__ = ["load_2D_dataset", "load_circles", "load_moons", "load_planar_dataset"]
 
 
-def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draw two noisy circles, one in the other, to train and to test on; also draws a scatter.
+def load_circles(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw two noisy circles, one in the other, to train and to test on.
 
     It is `load_dataset` of the initialization notebook.
+
+    Parameters
+    ----------
+    is_plot : bool
+        Whether to show a scatter of the training set.
 
     Returns
     -------
@@ -27,6 +32,8 @@ def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     ------
     ImportError
         If scikit-learn is missing.
+    TypeError
+        If is_plot is not a bool.
 
     Notes
     -----
@@ -36,6 +43,7 @@ def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     --------
     >>> train_X, train_Y, test_X, test_Y = load_circles()  # doctest: +SKIP
     """
+    is_plot = validation.flag("is_plot", is_plot)
     datasets = validation.needed_module("sklearn.datasets", "scikit-learn", "load_dataset")
     np.random.seed(1)
     train_X, train_Y = datasets.make_circles(n_samples=300, noise=0.05)
@@ -43,14 +51,20 @@ def load_circles() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     test_X, test_Y = datasets.make_circles(n_samples=100, noise=0.05)
     train_X, train_Y = train_X.T, train_Y.reshape(1, -1)  # (2, 300), (1, 300)
     test_X, test_Y = test_X.T, test_Y.reshape(1, -1)  # (2, 100), (1, 100)
-    draw_examples(train_X, train_Y)
+    if is_plot:
+        draw_examples(train_X, train_Y)
     return train_X, train_Y, test_X, test_Y
 
 
-def load_moons() -> tuple[np.ndarray, np.ndarray]:
-    """Draw two noisy half-moons to train on; also draws a scatter.
+def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two noisy half-moons to train on.
 
     It is `load_dataset` of the optimization notebook.
+
+    Parameters
+    ----------
+    is_plot : bool
+        Whether to show a scatter of them.
 
     Returns
     -------
@@ -61,6 +75,8 @@ def load_moons() -> tuple[np.ndarray, np.ndarray]:
     ------
     ImportError
         If scikit-learn is missing.
+    TypeError
+        If is_plot is not a bool.
 
     Notes
     -----
@@ -70,24 +86,29 @@ def load_moons() -> tuple[np.ndarray, np.ndarray]:
     --------
     >>> train_X, train_Y = load_moons()  # doctest: +SKIP
     """
+    is_plot = validation.flag("is_plot", is_plot)
     datasets = validation.needed_module("sklearn.datasets", "scikit-learn", "load_dataset")
     np.random.seed(3)
     train_X, train_Y = datasets.make_moons(n_samples=300, noise=0.2)
     train_X, train_Y = train_X.T, train_Y.reshape(1, -1)  # (2, 300), (1, 300)
-    draw_examples(train_X, train_Y)
+    if is_plot:
+        draw_examples(train_X, train_Y)
     return train_X, train_Y
 
 
 def load_2D_dataset(
     path: str | os.PathLike | None = None,
+    is_plot: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Read the football data set; also draws a scatter.
+    """Read the football data set.
 
     Parameters
     ----------
     path : path-like, optional
         The file data.mat or the folder that holds it. By default datasets/data.mat under the
         working directory, where the notebooks have it.
+    is_plot : bool
+        Whether to show a scatter of the training set.
 
     Returns
     -------
@@ -100,6 +121,8 @@ def load_2D_dataset(
     ------
     ImportError
         If SciPy is missing.
+    TypeError
+        If path is neither a string nor a path, or is_plot not a bool.
     FileNotFoundError
         If there is no such file.
     ValueError
@@ -113,6 +136,9 @@ def load_2D_dataset(
     --------
     >>> train_X, train_Y, test_X, test_Y = load_2D_dataset("datasets")  # doctest: +SKIP
     """
+    is_plot = validation.flag("is_plot", is_plot)
+    if not isinstance(path, str | os.PathLike | None):
+        raise TypeError(f"path must be a string or a path, got {path!r}")
     file = Path("datasets") / "data.mat" if path is None else Path(path)
     if file.is_dir():
         file = file / "data.mat"
@@ -126,11 +152,12 @@ def load_2D_dataset(
     if missing:
         raise ValueError(f"{file.absolute()} must hold X, y, Xval and yval, and lacks {', '.join(missing)}")
     train_X, train_Y, test_X, test_Y = (np.ascontiguousarray(data[key].T) for key in ("X", "y", "Xval", "yval"))
-    draw_examples(train_X, train_Y)
+    if is_plot:
+        draw_examples(train_X, train_Y)
     return train_X, train_Y, test_X, test_Y
 
 
-def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def load_planar_dataset(randomness: float, seed: int, is_plot: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Draw two spirals of 25 points each.
 
     r = c t^2 + randomness * noise, with c = 0.3 for the first and 0.2 for the second; the points
@@ -142,6 +169,8 @@ def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.nd
         Standard deviation of the noise.
     seed : int
         Seed of NumPy's global stream.
+    is_plot : bool
+        Whether to show a scatter of the points.
 
     Returns
     -------
@@ -150,8 +179,8 @@ def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.nd
 
     Raises
     ------
-    TypeError
-        If randomness is not a real number.
+    TypeError, ValueError
+        If randomness is not a real number, seed not an integer in [0, 2**32), or is_plot not a bool.
 
     Examples
     --------
@@ -160,6 +189,7 @@ def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.nd
     ((2, 50), (1, 50), dtype('uint8'))
     """
     randomness = validation.real_number("randomness", randomness)
+    seed, is_plot = validation.legacy_seed(seed), validation.flag("is_plot", is_plot)
     np.random.seed(seed)
     n = 25
     pi = 3.1415  # the course's
@@ -169,4 +199,6 @@ def load_planar_dataset(randomness: float, seed: int) -> tuple[np.ndarray, np.nd
         r = curl * np.square(t) + np.random.randn(n) * randomness
         X[:, k * n : (k + 1) * n] = r * np.cos(t), r * np.sin(t)
     Y = np.repeat(np.array([[0, 1]], dtype=np.uint8), n, axis=1)
+    if is_plot:
+        draw_examples(X, Y)
     return X, Y

@@ -213,6 +213,7 @@ INITIALIZERS = {
     "zeros": initialize_parameters_zeros,
     "random": initialize_parameters_random,
     "he": initialize_parameters_he,
+    "xavier": initialize_parameters_xavier,
 }
 
 
@@ -238,8 +239,8 @@ def model(
         Number of steps; 0 returns the initial parameters.
     print_cost : bool
         Whether to print the cost before the update every 1000 iterations and draw its curve.
-    initialization : {"he", "zeros", "random"}
-        How the parameters begin.
+    initialization : {"he", "zeros", "random", "xavier"}
+        How the parameters begin: by the function ``initialize_parameters_...`` of that name.
 
     Returns
     -------

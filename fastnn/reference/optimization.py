@@ -73,7 +73,7 @@ def load_params_and_grads(seed: int = 1) -> tuple[np.ndarray, ...]:
     [[ 1.745]
      [-0.761]]
     """
-    np.random.seed(seed)
+    np.random.seed(validation.legacy_seed(seed))
     return tuple(np.random.randn(*shape) for shape in ((2, 3), (2, 1), (3, 3), (3, 1)) * 2)
 
 
@@ -182,7 +182,8 @@ def random_mini_batches(
     """
     X = validation.examples("X", X)
     Y = validation.labels("Y", Y, X.shape[1])
-    return list(_shuffled(X, Y, validation.count("mini_batch_size", mini_batch_size, 1), seed))
+    mini_batch_size = validation.count("mini_batch_size", mini_batch_size, 1)
+    return list(_shuffled(X, Y, mini_batch_size, validation.legacy_seed(seed)))
 
 
 def model(

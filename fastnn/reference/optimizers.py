@@ -26,7 +26,8 @@ def clip(g: np.ndarray, clip_norm: float | None) -> None:
 
     Notes
     -----
-    The norm is computed in float64. A norm of NaN leaves g alone.
+    The norm is that of g / max |g|, in float64, so that no square overflows or vanishes. Beside an infinite gradient,
+    which becomes NaN, finite ones become 0, as in PyTorch; NaN leaves g alone.
 
     Examples
     --------
@@ -36,9 +37,12 @@ def clip(g: np.ndarray, clip_norm: float | None) -> None:
     [0.6 0.8]
     """
     if clip_norm is not None:
-        norm = float(np.sqrt(np.sum(np.square(g, dtype=np.float64))))
-        if norm > clip_norm:
-            g *= clip_norm / norm
+        largest = float(np.max(np.abs(g)))
+        if largest > 0:
+            direction = np.divide(g, largest, dtype=np.float64)
+            norm = float(np.sqrt(np.sum(np.square(direction)))) if largest < np.inf else 1.0
+            if norm > clip_norm / largest:
+                g[:] = direction * (clip_norm / norm)
 
 
 def sgd(theta: np.ndarray, g: np.ndarray, rate: float) -> None:

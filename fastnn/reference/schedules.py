@@ -1,6 +1,6 @@
 """The two decays of the learning rate."""
 
-import math
+import numpy as np
 
 from fastnn import validation
 
@@ -28,6 +28,8 @@ def update_lr(learning_rate0: float, epoch_num: int, decay_rate: float) -> float
     ------
     TypeError
         If an argument is not a real number.
+    ValueError
+        If decay_rate * epoch_num is -1.
 
     Examples
     --------
@@ -36,7 +38,7 @@ def update_lr(learning_rate0: float, epoch_num: int, decay_rate: float) -> float
     """
     learning_rate0 = validation.real_number("learning_rate0", learning_rate0)
     epoch_num = validation.real_number("epoch_num", epoch_num)
-    return learning_rate0 / (1 + validation.real_number("decay_rate", decay_rate) * epoch_num)
+    return _fallen(learning_rate0, epoch_num, validation.real_number("decay_rate", decay_rate), epoch_num)
 
 
 def schedule_lr_decay(learning_rate0: float, epoch_num: int, decay_rate: float, time_interval: int = 1000) -> float:
@@ -63,7 +65,7 @@ def schedule_lr_decay(learning_rate0: float, epoch_num: int, decay_rate: float, 
     TypeError
         If an argument is not a real number.
     ValueError
-        If time_interval is not positive.
+        If time_interval is not positive, or the rate would be divided by 0.
 
     Examples
     --------
@@ -73,6 +75,15 @@ def schedule_lr_decay(learning_rate0: float, epoch_num: int, decay_rate: float, 
     learning_rate0 = validation.real_number("learning_rate0", learning_rate0)
     epoch_num = validation.real_number("epoch_num", epoch_num)
     decay_rate = validation.real_number("decay_rate", decay_rate)
-    if not validation.real_number("time_interval", time_interval) > 0:
+    time_interval = validation.real_number("time_interval", time_interval)
+    if not time_interval > 0:
         raise ValueError(f"time_interval must be positive, got {time_interval}")
-    return learning_rate0 / (1 + decay_rate * math.floor(epoch_num / time_interval))
+    return _fallen(learning_rate0, epoch_num, decay_rate, float(np.floor(epoch_num / time_interval)))
+
+
+def _fallen(learning_rate0: float, epoch_num: float, decay_rate: float, falls: float) -> float:
+    """Return learning_rate0 / (1 + decay_rate * falls)."""
+    divisor = 1 + decay_rate * falls
+    if divisor == 0:
+        raise ValueError(f"decay_rate must not divide by 0, got {decay_rate} for epoch_num={epoch_num}")
+    return learning_rate0 / divisor
