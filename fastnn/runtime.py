@@ -330,8 +330,8 @@ def show_config(mode: str = "stdout") -> dict[str, str] | None:
     -----
     Asking starts no threads. "threads" is what the affinity of this process, its control group's quota and numba's mask
     allow. "cache" names the folders that machine code is read from, in that order; the last is written to, unless it is
-    said to be read-only. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions, and
-    NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
+    said to be read-only. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions,
+    and NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
 
     Examples
     --------
@@ -376,8 +376,8 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     It is kept in the first of these folders that can be written: in NUMBA_CACHE_DIR if that is set, beside the package,
     in the user's cache. It is read from all three, so that a filled folder may be read-only. Where none can be written,
     a line on stderr says so. Another model of processor and other versions of fastnn and numba have code of their own.
-    A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may write to such a
-    folder decides what runs in your processes.
+    A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may write to such
+    a folder decides what runs in your processes.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def results(file):
 
 
 def child():
-    """Run the kernels in a process that has not loaded them; return its exit code, whether they were right, and what it said."""
+    """Run the kernels in a process that has not loaded them; return its exit code, if it was right, what it said."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         pid = os.fork()
         if not pid:
