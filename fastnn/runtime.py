@@ -284,7 +284,7 @@ def _settings() -> dict[str, str]:
     from numba.core.codegen import get_host_cpu_features
 
     import fastnn
-    from fastnn.kernels import host
+    from fastnn.kernels import cache, host
 
     try:
         layer, mask = numba.threading_layer(), numba.get_num_threads()
@@ -304,7 +304,7 @@ def _settings() -> dict[str, str]:
         "threads": str(max(1, min(_cores(), _QUOTA, mask))),
         "threading layer": layer,
         "compiled code": "off (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else "on",
-        "cache": str(getattr(getattr(shells.serial, "_cache", None), "cache_path", None) or "none"),
+        "cache": "none (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else cache.places(),
     }
 
 
@@ -329,8 +329,9 @@ def show_config(mode: str = "stdout") -> dict[str, str] | None:
     Notes
     -----
     Asking starts no threads. "threads" is what the affinity of this process, its control group's quota and numba's mask
-    allow. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions, and
-    NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
+    allow. "cache" names the folders that machine code is read from, in that order; the last is written to, unless it is
+    said to be read-only. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions,
+    and NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
 
     Examples
     --------
@@ -371,6 +372,12 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     user's own activations and losses, which are compiled in each process anew, and the course's functions beside
     `model`. The code for teams of threads is compiled only where this process may use more than one core. Nothing
     happens with NUMBA_DISABLE_JIT=1.
+
+    It is kept in the first of these folders that can be written: in NUMBA_CACHE_DIR if that is set, beside the package,
+    in the user's cache. It is read from all three, so that a filled folder may be read-only. Where none can be written,
+    a line on stderr says so. Another model of processor and other versions of fastnn and numba have code of their own.
+    A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may write to such
+    a folder decides what runs in your processes.
 
     Examples
     --------

@@ -22,7 +22,7 @@ def code_of(path):
 
 def test_only_the_policy_compiles():
     # `inner`, `kernel` and `parallel_kernel` are the only ways to compile, so that no kernel has flags of its own.
-    for path in KERNELS.glob("*.py"):
+    for path in KERNELS.rglob("*.py"):
         if path.name == "policy.py":
             continue
         assert not re.search(r"\bn?jit\b|fastmath|error_model|inttoptr", code_of(path)), path.name

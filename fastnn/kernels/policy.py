@@ -1,20 +1,12 @@
-"""How every kernel is compiled, and where its machine code is kept: the one place that says it.
+"""How every kernel is compiled: the one place that says it.
 
 Arithmetic is exact IEEE: no fastmath flag anywhere, contraction only where a kernel writes `fma` itself, and
 `error_model="numpy"`, so that a division by zero gives inf or nan as in NumPy.
 """
 
-import contextlib
-import hashlib
-import pickle
-import sys
-import threading
-from pathlib import Path
-
 import numba
 import numpy as np
 from numba.core import types
-from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
@@ -22,7 +14,7 @@ from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
 
-from fastnn.kernels.host import LEVEL
+from fastnn.kernels.cache import KernelCache
 
 # An instance, not a dict: numba empties a dict at the first use and then switches everything back on.
 EXPLICIT_PRANGE_ONLY = ParallelOptions(
@@ -39,65 +31,10 @@ EXPLICIT_PRANGE_ONLY = ParallelOptions(
 )
 
 
-def _fingerprint():
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-_FINGERPRINT = _fingerprint()
-
-
-class KernelCache(FunctionCache):
-    """Numba's cache on disk, stamped with all kernel files.
-
-    Numba's own stamp covers the file of the function alone and would go on using a kernel whose callee in
-    another file was edited. A damaged, foreign or unwritable cache costs a compilation, never an error.
-    """
-
-    def __init__(self, py_func):
-        super().__init__(py_func)
-        self._cache_file._source_stamp = _FINGERPRINT
-        self._notice = None
-
-    def _index_key(self, sig, codegen):
-        # numba's own key leaves these out.
-        return (*super()._index_key(sig, codegen), bool(numba.config.BOUNDSCHECK), LEVEL)
-
-    def load_overload(self, sig, target_context):
-        """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
-        loaded = super().load_overload(sig, target_context)
-        # Two processes that save their first kernels at once may give one file name to two signatures.
-        if loaded is not None and tuple(loaded.signature.args) != tuple(getattr(sig, "args", sig)):
-            loaded = None
-        if loaded is None:
-            name = self._py_func.__name__
-            self._notice = threading.Timer(
-                1.0, print, [f"fastnn: compiling {name}, once for this machine"], {"file": sys.stderr}
-            )
-            self._notice.daemon = True
-            self._notice.start()
-        return loaded
-
-    def save_overload(self, sig, data):
-        """Keep the compiled code `data` for the argument types `sig`."""
-        if self._notice is not None:
-            self._notice.cancel()
-        super().save_overload(sig, data)
-
-    @contextlib.contextmanager
-    def _guard_against_spurious_io_errors(self):
-        with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
-            yield
-
-
 def _compiled(function, parallel):
     options = {"parallel": EXPLICIT_PRANGE_ONLY} if parallel else {}
     dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
-    # numba refuses to cache where neither the package nor the user's cache folder can be written.
-    with contextlib.suppress(RuntimeError):
-        dispatcher._cache = KernelCache(function)
+    dispatcher._cache = KernelCache(function)
     return dispatcher
 
 
@@ -189,8 +126,7 @@ class Leaf:
         if dtype not in self._compiled:
             native = _Native(self.function, self._signature(dtype))
             if self._cached:
-                with contextlib.suppress(RuntimeError):
-                    native._cache = KernelCache(self.function)
+                native._cache = KernelCache(self.function)
             native.compile()
             self._compiled[dtype] = native
         return self._compiled[dtype]
