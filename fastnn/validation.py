@@ -6,7 +6,7 @@ integer labels, `target_values` and `example_weights`, and what was wrong is wor
 bad input reaches.
 """
 
-import importlib
+import contextlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
+
+from fastnn._interrupts import held, imported
 
 __all__ = [
     "backward_arguments",
@@ -415,7 +417,8 @@ def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
 
 def pair_function(name: str, function: Callable, pair: str, *arguments: np.floating) -> Callable:
     """Return a function that gives two numbers; it is called once to see, because later an engine calls it."""
-    with np.errstate(all="ignore"):
+    # The call compiles what numba has wrapped.
+    with np.errstate(all="ignore"), held() if hasattr(function, "py_func") else contextlib.nullcontext():
         result = function(*arguments)
     try:
         first, second = result
@@ -492,7 +495,7 @@ def layers_for_data(name: str, layers_dims: Iterable[int], X: np.ndarray, Y: np.
 def needed_module(module: str, library: str, name: str) -> ModuleType:
     """Import a module of an optional library for ``name``, which cannot do without."""
     try:
-        return importlib.import_module(module)
+        return imported(module)
     except ImportError as error:
         raise ImportError(f"{name} needs {library}, which is not installed") from error
 

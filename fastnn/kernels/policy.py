@@ -5,6 +5,7 @@ Arithmetic is exact IEEE: no fastmath flag anywhere, contraction only where a ke
 """
 
 import contextlib
+import functools
 import hashlib
 import pickle
 import sys
@@ -21,6 +22,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
 
+from fastnn._interrupts import held
 from fastnn.kernels.host import LEVEL
 
 # An instance, not a dict: numba empties a dict at the first use and then switches everything back on.
@@ -91,12 +93,24 @@ class KernelCache(FunctionCache):
             yield
 
 
+def _uninterrupted(function):
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with held():
+            return function(*arguments, **options)
+
+    return call
+
+
 def _compiled(function, parallel):
     options = {"parallel": EXPLICIT_PRANGE_ONLY} if parallel else {}
     dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     # numba refuses to cache where neither the package nor the user's cache folder can be written.
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = KernelCache(function)
+    # What numba calls for arguments of new types, and what we do beforehand.
+    dispatcher._compile_for_args = _uninterrupted(dispatcher._compile_for_args)
+    dispatcher.compile = _uninterrupted(dispatcher.compile)
     return dispatcher
 
 
@@ -186,12 +200,13 @@ class Leaf:
         if Numbers not in self.function.__annotations__.values():
             dtype = np.dtype(np.float64)
         if dtype not in self._compiled:
-            native = _Native(self.function, self._signature(dtype))
-            if self._cached:
-                with contextlib.suppress(RuntimeError):
-                    native._cache = KernelCache(self.function)
-            native.compile()
-            self._compiled[dtype] = native
+            with held():
+                native = _Native(self.function, self._signature(dtype))
+                if self._cached:
+                    with contextlib.suppress(RuntimeError):
+                        native._cache = KernelCache(self.function)
+                native.compile()
+                self._compiled[dtype] = native
         return self._compiled[dtype]
 
     def address(self, dtype):
