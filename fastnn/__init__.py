@@ -17,8 +17,9 @@ Examples
 True
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from fastnn._interrupts import imported
 
 if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
@@ -95,10 +96,10 @@ def __getattr__(name: str) -> Any:
         except metadata.PackageNotFoundError:  # run from its source folder
             return "0+unknown"
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return imported(f"{__name__}.{name}")
     for module, names in _HOMES.items():
         if name in names:
-            value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            value = getattr(imported(f"{__name__}.{module}"), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,11 @@ __all__ = ["Engine", "Remembered", "Session"]
 # Keeps a quotient of two zeros from being NaN.
 SMALLEST = float(np.finfo(np.float64).tiny)
 
+# Guessed time of the examples between which Ctrl-C acts, and the tasks that have such: the others keep everything, or
+# sum gradients over all examples.
+BLOCK_NS = 1e8
+IN_BLOCKS = at.EVALUATE, at.PREDICT
+
 # Workspaces that an engine keeps for later calls.
 KEPT_RUNS = 8
 
@@ -84,7 +89,8 @@ class Session:
         costs, sums : numpy.ndarray
             For each step its cost before the update times its sum of sample weights, and that sum; 0 if it is skipped.
         """
-        run, state, settings = self.run, self._state, self.run.settings
+        run, state, settings, batch = self.run, self._state, self.run.settings, self.batch
+        in_epoch = -(-self._m // batch)
         n = rates.size
         if not self._theta.flags.writeable:  # since a callback, say
             require_writeable("network.vector", self._theta)
@@ -102,21 +108,18 @@ class Session:
             try:
                 n_threads = run.execute(self._engine.entry, wanted)
             finally:
-                # Ctrl-C may come as soon as the steps are done: they count all the same.
-                did = int(settings[at.DONE])
-                self._count(did)
+                # Ctrl-C may come as soon as the steps are done: they count all the same. It acts between calls only,
+                # of which there is none up to the end of this block.
+                did = settings.data[at.DONE]
+                state._step += did
+                place = self._start // batch + did
+                state._epoch += place // in_epoch
+                self._start = place % in_epoch * batch
             if measured:
                 run.pace.note(wanted, n_threads, did, time.perf_counter_ns() - begin)
             costs[done : done + did], sums[done : done + did] = run.costs[:did], run.sums[:did]
             done += did
         return costs, sums
-
-    def _count(self, steps: int) -> None:
-        state, in_epoch = self._state, -(-self._m // self.batch)
-        state._step += steps
-        place = self._start // self.batch + steps
-        state._epoch += place // in_epoch
-        self._start = place % in_epoch * self.batch
 
 
 class Engine:
@@ -207,15 +210,34 @@ class Engine:
             else:
                 run.execute(self.entry, run.most_threads)
         finally:
-            # Ctrl-C may come as soon as the step is done: it counts all the same.
-            state._step += int(settings[at.DONE])
+            # Ctrl-C may come as soon as the step is done, and acts between calls: it counts all the same.
+            if settings[at.DONE]:
+                state._step += 1
             self.keep(at.TRAIN, m, run)
         # A skipped step's total is 0 as well.
         return float(run.costs[0]) / max(float(run.sums[0]), SMALLEST)
 
     def _once(self, run: Run, theta: np.ndarray) -> None:
         run.point(at.THETA, theta)
-        run.execute(self.entry, self.threads if run.step_ns * run.settings[at.M] / run.settings[at.BATCH] > 2e4 else 1)
+        guessed_ns = run.step_ns * run.settings[at.M] / run.settings[at.BATCH]
+        n_threads = self.threads if guessed_ns > 2e4 else 1
+        if guessed_ns > BLOCK_NS and run.settings[at.TASK] in IN_BLOCKS:
+            self._block_by_block(run, n_threads, guessed_ns)
+        else:
+            run.execute(self.entry, n_threads)
+
+    def _block_by_block(self, run: Run, n_threads: int, guessed_ns: float) -> None:
+        """Pass very many examples through the network; Ctrl-C acts between blocks.
+
+        A block is a number of chunks, at whose ends sums of losses break off anyway: the bits are those of one run.
+        """
+        settings, chunk = run.settings, int(run.settings[at.CHUNK])
+        m = int(settings[at.M])
+        block = max(1, int(BLOCK_NS * m / guessed_ns) // chunk) * chunk
+        for first in range(0, m, block):
+            settings[at.START], settings[at.M] = first, min(block, m - first)
+            run.execute(self.entry, n_threads)
+        settings[at.START], settings[at.M] = 0, m
 
     def loss(
         self, theta: np.ndarray, X: Any, Y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None = None
@@ -226,6 +248,7 @@ class Engine:
         run.data(X, Y, weights)
         if rows is not None:
             run.pick(rows)
+        run.costs[0] = run.sums[0] = 0.0
         self._once(run, theta)
         cost = run.mean_cost()
         self.keep(at.EVALUATE, m, run)
@@ -240,6 +263,7 @@ class Engine:
         run.data(X, Y, weights)
         run.settings[at.MASKED] = step is not None and any(self.model.drops)
         run.settings[at.STEP] = 0 if step is None else step & 0xFFFFFFFF
+        run.costs[0] = run.sums[0] = 0.0
         self._once(run, theta)
         result = run.mean_cost(), run.arrays[at.GRADS][: self.model.n_parameters].copy()
         self.keep(at.DIFFERENTIATE, m, run)

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnn._history import History
-from fastnn._interrupts import Interrupts
+from fastnn._interrupts import Interrupts, imported
 from fastnn._model import Model, aligned_zeros
 from fastnn._solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
 from fastnn._tables import engine_columns, engine_targets, largest
@@ -48,9 +48,7 @@ def fit_lbfgs(
 
     A float32 network makes way for one of float64, as scikit-learn's does.
     """
-    from scipy import optimize
-    from sklearn.utils.optimize import _check_optimize_result
-
+    optimize, checks = imported("scipy.optimize"), imported("sklearn.utils.optimize")
     digits = network.dtype
     if digits != np.float64:
         # The line search needs more digits than float32 has.
@@ -70,14 +68,18 @@ def fit_lbfgs(
         theta[:] = x
         return engine.loss_and_gradient(theta, *data)
 
-    with running(callbacks, estimator, history, estimator.max_iter) as after_epoch:
+    with running(callbacks, estimator, history, estimator.max_iter) as after_epoch, Interrupts() as interrupts:
 
         def iterated(intermediate_result: Any) -> None:
+            interrupts.hold()
             history.loss.append(float(intermediate_result.fun))
             history.seconds.append(time.perf_counter() - began)
             network.vector[:] = intermediate_result.x
             estimator.n_iter_, estimator.loss_ = history.epochs, history.loss[-1]
-            if after_epoch() or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time):
+            interrupts.release()
+            called = after_epoch()
+            interrupts.check()
+            if called or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time):
                 raise StopIteration
 
         result = optimize.minimize(
@@ -89,7 +91,7 @@ def fit_lbfgs(
         history.stopped = history.epochs < estimator.max_iter
     # SciPy's status of a callback's StopIteration is 99, which would be warned of as a failure.
     estimator.n_iter_ = (
-        result.nit if result.status == 99 else _check_optimize_result("lbfgs", result, estimator.max_iter)
+        result.nit if result.status == 99 else checks._check_optimize_result("lbfgs", result, estimator.max_iter)
     )
 
 
@@ -287,17 +289,21 @@ class StochasticFit:
                 self.order.shuffle_by_hand()
             shown, step_rates = solver.rates(ahead, steps, estimator.t_, self.m)
             costs, sums = self._slices(step_rates, interrupts)
+            # Ctrl-C may have cut them short: the epochs that are whole count.
+            ahead = costs.size // steps
+            costs, sums = costs[: ahead * steps], sums[: ahead * steps]
             with np.errstate(all="ignore"):
                 means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
                 losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / self.m
             now = time.perf_counter() - began
-            self.history.learning_rate += shown[steps - 1 :: steps].tolist()
+            self.history.learning_rate += shown[steps - 1 : ahead * steps : steps].tolist()
             self.history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
             before, finished = now, False
             for loss in losses.tolist():
-                if self._epoch_ends(loss):
+                if self._epoch_ends(loss, interrupts):
                     finished = solver.stops(self._message(), estimator.verbose)
                     estimator._no_improvement_count = estimator._no_improvement_count if finished else 0
+            interrupts.release()
             called = after_epoch is not None and after_epoch()
             if after_epoch is not None:
                 # A callback may have made them read-only.
@@ -315,33 +321,32 @@ class StochasticFit:
                 return
 
     def _slices(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
-        """Do a step for each rate; see `Session.totals`."""
-        costs, sums = np.empty(rates.size), np.empty(rates.size)
+        """Do a step for each rate, or fewer if Ctrl-C comes, and go on holding it back; see `Session.totals`."""
         if self.solver.wider:
             self.theta[:] = self.network.vector
         try:
-            self._advance(rates, costs, sums, interrupts)
+            return self._advance(rates, interrupts)
         finally:
             if self.solver.wider:
                 with np.errstate(over="ignore"):
                     self.network.vector[:] = self.theta
-        return costs, sums
 
-    def _advance(self, rates: np.ndarray, costs: np.ndarray, sums: np.ndarray, interrupts: Interrupts) -> None:
+    def _advance(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
+        costs, sums = np.empty(rates.size), np.empty(rates.size)
         done = 0
-        while done < rates.size:
+        interrupts.hold()
+        while done < rates.size and not interrupts.pending:
             count = min(self.longest, rates.size - done)
             begin = time.perf_counter()
-            interrupts.hold()
             costs[done : done + count], sums[done : done + count] = self.session.totals(rates[done : done + count])
-            interrupts.release()
             elapsed = time.perf_counter() - begin
             done += count
             # The first slice may have compiled: grow step by step, never by one measurement alone.
             fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
             self.longest = min(max(1, fitting), 16 * max(count, self.longest))
+        return costs[:done], sums[:done]
 
-    def _epoch_ends(self, loss: float) -> bool:
+    def _epoch_ends(self, loss: float, interrupts: Interrupts) -> bool:
         """Take in an epoch; whether there was no improvement for too long."""
         estimator, history = self.estimator, self.history
         estimator.n_iter_ += 1
@@ -352,11 +357,17 @@ class StochasticFit:
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         if self.evaluate is not None:
-            score, validation_loss = self.evaluate()
-            estimator.validation_scores_.append(score)
-            estimator.validation_loss_curve_.append(validation_loss)
-            history.validation_score.append(score)
-            history.validation_loss.append(validation_loss)
+            score = validation_loss = np.nan
+            try:
+                # It may take long.
+                interrupts.release()
+                score, validation_loss = self.evaluate()
+            finally:
+                estimator.validation_scores_.append(score)
+                estimator.validation_loss_curve_.append(validation_loss)
+                history.validation_score.append(score)
+                history.validation_loss.append(validation_loss)
+            interrupts.hold()
             if estimator.verbose:
                 print(f"Validation score: {score:f}")
             self.scored |= score > -np.inf

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._interrupts import held, imported
 from fastnn.optimizers import LBFGS
 
 __all__ = ["minimize"]
@@ -15,7 +16,8 @@ def minimize(
     theta: np.ndarray,
     optimizer: LBFGS,
     iterations: int,
-    after: Callable[[float], bool],
+    note: Callable[[float], object],
+    after: Callable[[], bool],
 ) -> None:
     """Minimise a cost over theta, in place.
 
@@ -29,8 +31,10 @@ def minimize(
         Settings.
     iterations : int
         Iterations at most.
+    note : callable
+        Called after each iteration with the cost before it, while Ctrl-C is held back.
     after : callable
-        Called after each iteration with the cost before it; a true value ends the training.
+        Called then; a true value ends the training.
 
     Raises
     ------
@@ -40,12 +44,12 @@ def minimize(
     Examples
     --------
     >>> theta = np.array([3.0, 4.0])
-    >>> minimize(lambda: (float(theta @ theta), 2 * theta), theta, LBFGS(), 20, lambda cost: False)
+    >>> minimize(lambda: (float(theta @ theta), 2 * theta), theta, LBFGS(), 20, lambda cost: None, lambda: False)
     >>> bool(abs(theta).max() < 1e-6)
     True
     """
     try:
-        from scipy import optimize
+        optimize = imported("scipy.optimize")
     except ImportError as error:
         raise ImportError("LBFGS needs SciPy, which is not installed") from error
 
@@ -60,9 +64,11 @@ def minimize(
         return cost, gradient.astype(np.float64)
 
     def iterated(intermediate_result: Any) -> None:
-        accepted[:] = theta[:] = intermediate_result.x
-        costs.append(float(intermediate_result.fun))
-        if after(costs[-2]):
+        with held():
+            accepted[:] = theta[:] = intermediate_result.x
+            costs.append(float(intermediate_result.fun))
+            note(costs[-2])
+        if after():
             raise StopIteration
 
     if not iterations:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastnn._model import Model
 from fastnn.kernels import layout as at
+from fastnn.kernels.products import COPY_VECTORS, LONG, MANY
 from fastnn.losses import HIDDEN_ACTIVATIONS
 
 # A network of up to so many parameters: its gradients, several times over, stay in the second-level cache.
@@ -129,6 +130,9 @@ class SmallPlan:
                 record[at.D_AT] = record[in_place]
         settings[at.PARTS], settings[at.PANEL], settings[at.WIDTH] = self.parts, panel, self.width
         settings[at.PART_SIZE] = rounded(start) + wide
+        settings[at.TILE_IN] = end
+        if panel >= MANY * self.width and max(sizes[1:]) >= LONG:
+            end += COPY_VECTORS * self.lanes
         settings[at.SCRATCH_SIZE] = end + 4 * wide
         inputs = panel * threads
         if self.stays:

@@ -14,6 +14,7 @@ from fastnn._small import SMALL_NET, SmallPlan, turns
 from fastnn.kernels import gather
 from fastnn.kernels import layout as at
 from fastnn.kernels.gradients import GROUP_ROWS, TURNED_GROUP, bias_groups, tiles_by_dots, tiles_by_products
+from fastnn.kernels.products import COPY_VECTORS, LONG, MANY
 from fastnn.kernels.simd import NUMBER_TYPES
 from fastnn.kernels.teamwork import new_team
 from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS
@@ -150,7 +151,9 @@ class Run:
         targets = _rounded(block * sizes[-1] * width, lanes)
         factors = _rounded(block * width, lanes)
         da = _rounded(block * max(rows) * width, lanes)
-        scratch = targets + factors + da + GROUP_ROWS * TURNED_GROUP * turned_width + 64 + 2 * lanes
+        # Products copy weights where later a tile of dW will be.
+        copy = COPY_VECTORS * lanes if block >= MANY and max(sizes[1:]) >= LONG else 0
+        scratch = targets + factors + da + max(GROUP_ROWS * TURNED_GROUP * turned_width + 64 + 2 * lanes, copy)
 
         empty = np.zeros(1)
         threads = engine.threads

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastnn._interrupts import imported
+
 __all__ = ["Data", "circles", "football", "football_file", "football_stand_in", "moons"]
 
 # Outline of the stand-in's field, and the noise around its boundary; see `football_stand_in`.
@@ -66,8 +68,7 @@ def circles() -> Data:
     >>> circles().train_X.shape
     (2, 300)
     """
-    from sklearn.datasets import make_circles
-
+    make_circles = imported("sklearn.datasets").make_circles
     np.random.seed(1)
     train_X, train_Y = make_circles(n_samples=300, noise=0.05)
     np.random.seed(2)
@@ -97,8 +98,7 @@ def moons() -> Data:
     >>> moons().train_X.shape
     (2, 300)
     """
-    from sklearn.datasets import make_moons
-
+    make_moons = imported("sklearn.datasets").make_moons
     np.random.seed(3)
     X, Y = make_moons(n_samples=300, noise=0.2)
     return Data(X.T, Y.reshape(1, -1))
@@ -164,8 +164,7 @@ def football(file: str | os.PathLike) -> Data:
     >>> football("datasets/data.mat").train_X.shape  # doctest: +SKIP
     (2, 211)
     """
-    from scipy.io import loadmat
-
+    loadmat = imported("scipy.io").loadmat
     try:
         contents = loadmat(file)
     except Exception as error:  # damaged files make it raise almost anything

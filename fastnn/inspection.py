@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import validation
 from fastnn._history import History
+from fastnn._interrupts import imported
 from fastnn.network import Network
 
 if TYPE_CHECKING:
@@ -304,8 +305,7 @@ def _checked_axes(name: str, axes: Any) -> "Axes":
 def _new_axes() -> "Axes":
     """Return the axes of a new figure: pyplot's where it can make one, or one that can be saved only."""
     if threading.current_thread() is threading.main_thread():
-        from matplotlib import pyplot
-
+        pyplot = imported("matplotlib.pyplot")
         try:
             return pyplot.subplots(layout="constrained")[1]
         except ImportError:  # the backend that was asked for needs a display

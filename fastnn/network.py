@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import validation
+from fastnn._interrupts import imported
 from fastnn._model import Model, aligned_zeros
 from fastnn._settings import name_of
 from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS, checked_loss
@@ -352,9 +353,7 @@ class Network:
     @staticmethod
     def _engine_class() -> type:
         """Return the engine that computes; the reference's network overrides it."""
-        from fastnn._engine import Engine
-
-        return Engine
+        return imported("fastnn._engine").Engine
 
     def _engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""

@@ -1,21 +1,26 @@
 """Threads: how many this process may use, and who uses them now. What the machine and its settings are; `warmup`."""
 
+import contextlib
 import math
 import os
 import platform
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from llvmlite.binding import ffi
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.ufunc import parallel
 from numpy.typing import DTypeLike
 
 from fastnn import validation
+from fastnn._interrupts import held
 from fastnn.kernels import shells, teamwork
 
 # Serial work in nanoseconds from which a parallel region gains something worth waking a thread for: entering and
@@ -40,28 +45,50 @@ _claims: dict[int, int] = {}  # trainings under way, one within the other, by th
 _serial_until = 0.0
 _failures = 0
 _serial_only = False
+_layer_is_loaded = False
 
 # Time of teams since they were last judged, and the share of it that a thread beside the first lost.
 _spent_ns = 0
 _lost_ns = 0
 
 
-def _cgroup_quota() -> int:
-    """Processors that the control group grants; a fraction counts as one."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):
-        pass
-    try:
-        quota = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
-        period = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
-        if quota > 0:
-            return math.ceil(quota / period)
-    except (OSError, ValueError):
-        pass
-    return sys.maxsize
+def _control_groups(process: Path) -> Iterator[Path]:
+    """Folders of the control groups, each within the next, that may limit the processors of a process."""
+    paths = {}
+    for line in (process / "cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        # Version 2 has one tree, of no name.
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    for line in (process / "mountinfo").read_text().splitlines():
+        mount, _, system = line.partition(" - ")
+        kind, _, options = system.split(" ")[:3]
+        if kind == "cgroup2":
+            path = paths.get("", "/")
+        elif kind == "cgroup" and "cpu" in options.split(","):
+            path = paths.get("cpu", "/")
+        else:
+            continue
+        root, point = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), field) for field in mount.split(" ")[3:5])
+        # Within a container the mounted tree may begin at its own group, or the path may lead out of what is mounted.
+        inner = os.path.relpath(path, root)
+        top = Path(point)
+        group = top if inner.startswith("..") else top / inner
+        yield from (group, *(folder for folder in group.parents if folder.is_relative_to(top)))
+
+
+def _cgroup_quota(process: Path = Path("/proc/self")) -> int:
+    """Processors that a process's control groups grant, the strictest of them; a fraction counts as one."""
+    granted = math.inf
+    with contextlib.suppress(OSError, ValueError):
+        for group in _control_groups(process):
+            with contextlib.suppress(OSError, ValueError):
+                quota, period = (group / "cpu.max").read_text().split()
+                granted = min(granted, int(quota) / int(period))
+            with contextlib.suppress(OSError, ValueError):
+                quota = int((group / "cpu.cfs_quota_us").read_text())
+                if quota > 0:
+                    granted = min(granted, quota / int((group / "cpu.cfs_period_us").read_text()))
+    return sys.maxsize if math.isinf(granted) else max(1, math.ceil(granted))
 
 
 def _cores() -> int:
@@ -82,15 +109,25 @@ def available_threads() -> int:
     >>> available_threads() >= 1
     True
     """
-    return max(1, min(_cores(), _QUOTA, numba.get_num_threads()))
+    return max(1, min(_cores(), _QUOTA, _mask()))
 
 
 _QUOTA = _cgroup_quota()
 
 
+def _mask() -> int:
+    """Threads that numba may use in the calling thread; the first call loads its threading layer."""
+    global _layer_is_loaded
+    if not _layer_is_loaded:
+        with held():
+            numba.get_num_threads()
+            _layer_is_loaded = True
+    return numba.get_num_threads()
+
+
 def _layer() -> str:
     """Name of numba's threading layer, which the first call chooses."""
-    numba.get_num_threads()
+    _mask()
     return numba.threading_layer()
 
 
@@ -125,7 +162,7 @@ def _give_back(failed: bool | None = None) -> None:
             _failures = 0
 
 
-@contextmanager
+@contextlib.contextmanager
 def claimed_core() -> Iterator[None]:
     """Keep one core for the calling thread from slice to slice of a training, so that others do not count on it."""
     me = threading.get_ident()
@@ -194,11 +231,16 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
         team[:] = 0
         mask = numba.get_num_threads()
         begin = time.perf_counter_ns()
-        try:
-            numba.set_num_threads(n)
+        if n == mask:
             shells.parallel(entry, table, n)
-        finally:
-            numba.set_num_threads(mask)
+        else:
+            # Ctrl-C on the way out would leave the caller with the team's mask.
+            with held():
+                try:
+                    numba.set_num_threads(n)
+                    shells.parallel(entry, table, n)
+                finally:
+                    numba.set_num_threads(mask)
         if team[teamwork.STATE] != teamwork.GOING:
             failed = True
             return n, ABORTED
@@ -252,21 +294,38 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any, regions:
         _give_back(late)
 
 
+# Locks that threads may hold while another one forks: of numba's compiler, of its way to the threading layer, and of
+# LLVM, in the order that numba takes them in. A child whose parent compiles at that moment would wait for ever.
+_foreign_locks = (global_compiler_lock, parallel._backend_init_thread_lock, ffi.lib._lock)
+
+
+def _before_fork() -> None:
+    for lock in _foreign_locks:
+        lock.__enter__()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_foreign_locks):
+        lock.__exit__(None, None, None)
+
+
 def _after_fork_in_child() -> None:
     global _lock, _serial_only
+    _after_fork()
     _lock = threading.Lock()
     _held.clear()
     _claims.clear()
     try:
         layer = numba.threading_layer()
-    except ValueError:  # no parallel region has run: the child may start its own threads
+    except ValueError:  # none has been loaded: the child may start its own threads
         return
-    # GNU OpenMP kills a forked child that enters a parallel region.
-    _serial_only = layer == "omp"
+    # The layer's threads are not in the child. GNU OpenMP kills it where it enters a parallel region all the same, and
+    # TBB may wait for them; workqueue starts new ones.
+    _serial_only = layer != "workqueue"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _processor() -> str:

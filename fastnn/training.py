@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastnn import _lbfgs
 from fastnn import validation as checks
 from fastnn._history import Divergence, EpochSums, History
-from fastnn._interrupts import Interrupts
+from fastnn._interrupts import Interrupts, imported
 from fastnn._model import Model, State
 from fastnn._settings import check_combination, dropped_shares, name_of
 from fastnn.callbacks import running
@@ -370,7 +370,7 @@ class Trainer:
             try:
                 with Interrupts() as interrupts, claimed_core():
                     if isinstance(self.optimizer, LBFGS):
-                        self._fit_iterations(data, epochs, history, began, at_epoch_end)
+                        self._fit_iterations(data, epochs, history, began, at_epoch_end, interrupts)
                     else:
                         watch = at_epoch_end if callbacks or held_out is not None else None
                         self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts, divergence)
@@ -425,18 +425,23 @@ class Trainer:
         history: History,
         began: float,
         at_epoch_end: Callable[[], bool],
+        interrupts: Interrupts,
     ) -> None:
         """Train by L-BFGS."""
         engine, theta, state = self._made_engine(), self._network.vector, self._state
 
-        def after(cost: float) -> bool:
+        def note(cost: float) -> None:
             history.loss.append(cost)
             history.seconds.append(time.perf_counter() - began)
             state.step += 1
             state.epoch += 1
-            return at_epoch_end()
 
-        _lbfgs.minimize(lambda: engine.loss_and_gradient(theta, *data), theta, self.optimizer, epochs, after)
+        def after() -> bool:
+            ended = at_epoch_end()
+            interrupts.check()
+            return ended
+
+        _lbfgs.minimize(lambda: engine.loss_and_gradient(theta, *data), theta, self.optimizer, epochs, note, after)
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Do one step of the optimiser on a mini-batch of one's own.
@@ -495,9 +500,7 @@ class Trainer:
     @staticmethod
     def _engine_class() -> type:
         """Return the engine that computes; the reference's trainer overrides it."""
-        from fastnn._engine import Engine
-
-        return Engine
+        return imported("fastnn._engine").Engine
 
     def _made_engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""

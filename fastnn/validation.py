@@ -6,7 +6,7 @@ integer labels, `target_values` and `example_weights`, and what was wrong is wor
 bad input reaches.
 """
 
-import importlib
+import contextlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +14,8 @@ from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
+
+from fastnn._interrupts import held, imported
 
 __all__ = [
     "backward_arguments",
@@ -452,12 +454,14 @@ def pair_function(name: str, function: Callable, pair: str, *arguments: np.float
 
     Numba compiles nothing else that can be called.
     """
-    if not (isinstance(function, FunctionType) or hasattr(function, "py_func")):
+    is_compiled = hasattr(function, "py_func")
+    if not (isinstance(function, FunctionType) or is_compiled):
         raise TypeError(
             f"{name} must be made by def, lambda or numba.njit, got {function!r}: write a function that calls it"
         )
     try:
-        with np.errstate(all="ignore"):
+        # The call compiles what numba has wrapped.
+        with np.errstate(all="ignore"), held() if is_compiled else contextlib.nullcontext():
             result = function(*arguments)
     except Exception as error:
         raise TypeError(f"{name} must take {len(arguments)} number(s), and raised {error!r}") from error
@@ -540,7 +544,7 @@ def layers_for_data(name: str, layers_dims: Sequence[int], X: np.ndarray, Y: np.
 def needed_module(module: str, library: str, name: str) -> ModuleType:
     """Import a module of an optional library for ``name``, which cannot do without."""
     try:
-        return importlib.import_module(module)
+        return imported(module)
     except ImportError as error:
         raise ImportError(f"{name} needs {library}, which is not installed") from error
 

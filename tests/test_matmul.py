@@ -33,6 +33,11 @@ def strip_columns(rows, columns, like):
 
 
 @kernel
+def copied_scratch(depth, columns, like):
+    return matmul.copied_scratch(depth, columns, pointer(like))
+
+
+@kernel
 def turned_scratch(rows, units, examples, like):
     return matmul.turned_scratch(rows, units, examples, pointer(like))
 
@@ -91,7 +96,8 @@ def multiply(W, row, step, n_out, depth, bias, A, lda, columns, Z, ldz, starts=(
     bias = np.zeros(n_out, Z.dtype) if bias is None else bias
     strip = strip_columns(n_out + depth, columns, Z)
     memory = Canaries()
-    scratch = memory.empty((n_out + depth) * strip, Z.dtype, np.nan)
+    copied = copied_scratch(depth, strip, Z) if row == 1 else 0
+    scratch = memory.empty((n_out + depth) * strip + copied, Z.dtype, np.nan)
     for j in range(0, columns, strip):
         n = min(strip, columns - j)
         strip_product(

@@ -9,7 +9,14 @@ from numba import config
 
 from fastnn.kernels import layout as at
 from fastnn.kernels.policy import kernel
-from fastnn.kernels.products import broad_product, multiply_blocks, multiply_panels, product, product_of_one
+from fastnn.kernels.products import (
+    COPY_VECTORS,
+    broad_product,
+    multiply_blocks,
+    multiply_panels,
+    product,
+    product_of_one,
+)
 from fastnn.kernels.simd import VECTOR_BYTES, pointer
 from fastnn.kernels.tiles import BIAS, PARTIAL_SUM, PLAIN, RELU, RELU_SLOPE, SLOPE, ZERO
 
@@ -18,18 +25,20 @@ DEPTHS = (*SIZES, 65, 300, 530) if not config.DISABLE_JIT else SIZES
 
 
 @kernel
-def panels_of(table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep):
+def panels_of(
+    table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep, copy
+):  # fmt: skip
     multiply_panels(
         pointer(table), pointer(C), c_panel, seed, pointer(bias), pointer(W), row, step, rows, depth, pointer(B),
-        b_panel, panels, width, epilogue, pointer(E), keep,
+        b_panel, panels, width, epilogue, pointer(E), keep, pointer(copy),
     )  # fmt: skip
 
 
 @kernel
-def blocks_of(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep):
+def blocks_of(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep, copy):
     multiply_blocks(
         pointer(table), pointer(C), seed, pointer(bias), pointer(W), row, step, rows, depth, pointer(B), blocks, width,
-        epilogue, pointer(E), keep,
+        epilogue, pointer(E), keep, pointer(copy),
     )  # fmt: skip
 
 
@@ -69,14 +78,16 @@ def test_products(dtype, rows, depth, panels, together, by_columns, seed, epilog
         return matrix.copy() if together else np.stack(np.split(matrix, max(1, panels), axis=1))
 
     out, b, e = laid_out(C), laid_out(B), laid_out(E)
+    copy = np.empty(COPY_VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize, dtype)
     if together:
         blocks_of(
-            table(dtype), out, seed, bias, weights, row, step, rows, depth, b, max(1, panels), width, epilogue, e, 1.25
-        )
+            table(dtype), out, seed, bias, weights, row, step, rows, depth, b, max(1, panels), width, epilogue, e, 1.25,
+            copy,
+        )  # fmt: skip
     else:
         panels_of(
             table(dtype), out, rows * width, seed, bias, weights, row, step, rows, depth, b, depth * width,
-            max(1, panels), width, epilogue, e, 1.25,
+            max(1, panels), width, epilogue, e, 1.25, copy,
         )  # fmt: skip
     assert_close(out, laid_out(result), dtype)
 
@@ -86,7 +97,7 @@ def test_sums_that_are_no_numbers_stay_none(epilogue):
     W, B = np.array([[1.0], [np.inf], [np.nan]]), np.ones((1, 16))
     out, bias, E = np.zeros((3, 16)), np.zeros(3), np.zeros((3, 16))
     with np.errstate(invalid="ignore"):
-        panels_of(table(np.float64), out, 48, ZERO, bias, W, 1, 1, 3, 1, B, 16, 1, 16, epilogue, E, 1.0)
+        panels_of(table(np.float64), out, 48, ZERO, bias, W, 1, 1, 3, 1, B, 16, 1, 16, epilogue, E, 1.0, out)
     # 0 times infinity is NaN, as in NumPy.
     wanted = {PLAIN: [1, np.inf, np.nan], RELU: [1, np.inf, np.nan], RELU_SLOPE: [0, np.nan, np.nan]}[epilogue]
     np.testing.assert_array_equal(out, np.repeat(np.array(wanted)[:, None], 16, axis=1))

@@ -8,6 +8,7 @@ from fastnn.kernels.elementwise import span
 from fastnn.kernels.matmul import (
     bias_gradient,
     by_products,
+    copied_scratch,
     gradient,
     strip_columns,
     strip_product,
@@ -81,12 +82,13 @@ def hidden_backward(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_t
     """
     units = W.shape[0] + W.shape[1]
     strip = strip_columns(units, dZ.shape[1], pointer(dZ))
+    room = units * strip + copied_scratch(W.shape[0], strip, pointer(dZ))
     if n_threads == 1:
-        scratch = np.empty(units * strip, dZ.dtype)
+        scratch = np.empty(room, dZ.dtype)
         _hidden_columns(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, scratch, strip, 0, 1)
     else:
         for part in prange(n_threads):
-            scratch = np.empty(units * strip, dZ.dtype)
+            scratch = np.empty(room, dZ.dtype)
             _hidden_columns(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, scratch, strip, part, n_threads)
 
 

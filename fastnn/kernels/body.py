@@ -96,7 +96,7 @@ def _forward_layer(table, settings, layer, position, panel, panels, width, step)
         bytes_at(table, at.THETA, integer_at(table, at.BIASES_AT, layer), item),
         bytes_at(table, at.THETA, integer_at(table, at.WEIGHTS_AT, layer), item), n_in, 1, n_out, n_in,
         _acts(table, layer - 1, panel, width), integer_at(table, at.ROWS, layer - 1) * width, panels, width,
-        RELU_SUMS if code == RELU and not is_last else PLAIN, acts, 0.0,
+        RELU_SUMS if code == RELU and not is_last else PLAIN, acts, 0.0, acts,
     )  # fmt: skip
     if is_last:
         return
@@ -156,6 +156,7 @@ def _backward_layer(table, settings, thread, layer, panel, panels, width):
         table, da, rows * width, ZERO, weights, weights, 1, n_in, n_in, n_out,
         _deltas(table, layer, panel, width), rows_out * width, panels, width,
         RELU_SLOPE if code == RELU else PLAIN, acts, keep,
+        bytes_at(table, at.SCRATCH, scratch + get(settings, at.TILE_IN), item),
     )  # fmt: skip
     if code != RELU:
         call(table, at.SLOPE, da, deltas, deltas, panels * rows * width)
@@ -171,6 +172,7 @@ def _input_gradient(table, settings, thread, panel, panels, width, size):
     multiply_panels(
         table, da, n_in * width, ZERO, weights, weights, 1, n_in, n_in, n_out,
         _deltas(table, 1, panel, width), integer_at(table, at.ROWS, 1) * width, panels, width, PLAIN, da, 0.0,
+        bytes_at(table, at.SCRATCH, scratch + get(settings, at.TILE_IN), item),
     )  # fmt: skip
     count = min(panels * width, size - panel * width)
     call(
@@ -236,7 +238,6 @@ def weights(table: Table, thread: int, n: int, size: int, begun: int, ends: int)
 def _batch(table, team, settings, steps, thread, n, first, count, total_weight, step):
     """Both phases for one mini-batch, chunk by chunk; the last barrier is left to the caller."""
     task, chunk = get(settings, at.TASK), get(settings, at.CHUNK)
-    put(steps, at.LOSS_SUM, 0.0)
     for begin in range(0, count, chunk):
         size = min(chunk, count - begin)
         if begin > 0:
@@ -356,9 +357,8 @@ def _small_batch(table, team, settings, steps, thread, n, first, count, total_we
 
 
 @inner
-def _weight_sum(table, settings, first, count):
+def _weight_sum(table, settings, first, count, total):
     weights, order = pointer_at(table, at.WEIGHTS, np.float64), pointer_at(table, at.ORDER, np.uint32)
-    total = 0.0
     for t in range(first, first + count):
         total += get(weights, np.int64(get(order, t)) if get(settings, at.SHUFFLE) != 0 else t)
     return total
@@ -384,7 +384,9 @@ def _train(table, team, settings, steps, thread, n):
                 )  # fmt: skip
             barrier(team, n)
         count = min(batch, m - first)
-        total_weight = _weight_sum(table, settings, first, count) if get(settings, at.WEIGHTED) != 0 else float(count)
+        total_weight = float(count)
+        if get(settings, at.WEIGHTED) != 0:
+            total_weight = _weight_sum(table, settings, first, count, 0.0)
         cost = 0.0
         if total_weight > 0.0:
             rate = get(rates, done)
@@ -401,6 +403,7 @@ def _train(table, team, settings, steps, thread, n):
             if get(settings, at.PARTS) != 0:
                 _small_batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
             else:
+                put(steps, at.LOSS_SUM, 0.0)
                 _batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
                 if get(settings, at.FUSED) == 0:
                     barrier(team, n)
@@ -430,12 +433,16 @@ def body(table: Table, thread: int, n: int):
     if get(settings, at.TASK) == at.TRAIN:
         _train(table, team, settings, steps, thread, n)
         return
-    m = get(settings, at.M)
-    total_weight = _weight_sum(table, settings, 0, m) if get(settings, at.WEIGHTED) != 0 else float(m)
+    first, m = get(settings, at.START), get(settings, at.M)
+    costs, sums = pointer_at(table, at.COSTS, np.float64), pointer_at(table, at.SUMS, np.float64)
+    # Very many examples come in several runs, each of which goes on with the sums of the last one.
+    put(steps, at.LOSS_SUM, get(costs, 0))
+    before = get(sums, 0)
+    total_weight = _weight_sum(table, settings, first, m, before) if get(settings, at.WEIGHTED) != 0 else before + m
     put(steps, at.L2_SHARE, get(pointer_at(table, at.REALS, np.float64), at.L2) / total_weight)
     put(steps, at.CLIP_FACTOR, 1.0)
-    _batch(table, team, settings, steps, thread, n, 0, m, total_weight, get(settings, at.STEP))
+    _batch(table, team, settings, steps, thread, n, first, m, total_weight, get(settings, at.STEP))
     barrier(team, n)
     if thread == 0 and get(settings, at.TASK) <= at.EVALUATE:
-        put(pointer_at(table, at.COSTS, np.float64), 0, _cost(table, settings, steps))
-        put(pointer_at(table, at.SUMS, np.float64), 0, total_weight)
+        put(costs, 0, _cost(table, settings, steps))
+        put(sums, 0, total_weight)

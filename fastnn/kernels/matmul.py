@@ -12,7 +12,7 @@ from numba import config
 
 from fastnn.kernels.dots import COLUMNS, ROWS, dots, row_sums
 from fastnn.kernels.policy import inner
-from fastnn.kernels.products import product
+from fastnn.kernels.products import COPY_VECTORS, LONG, MANY, product
 from fastnn.kernels.simd import (
     advance,
     call,
@@ -97,17 +97,24 @@ def unpack_row(panels, k, rows, columns, out):
 
 
 @inner
+def copied_scratch(depth, columns, like):
+    """Numbers that a strip's product needs for its copy of weights that are read by columns."""
+    return COPY_VECTORS * lanes_of(like) if panels_in(columns, like) >= MANY and depth >= LONG else 0
+
+
+@inner
 def strip_product(table, W, row, step, n_out, depth, seed, bias, A, lda, columns, scratch):
     """Panels of seed + W A, behind those of A in scratch: (depth + n_out) numbers for each of a strip's columns.
 
-    W[i, k] lies at i*row + k*step, A[k, j] at k*lda + j; the seed is ZERO or, by rows, the bias.
+    Behind these, where W is read by columns, are `copied_scratch` numbers more. W[i, k] lies at i*row + k*step, A[k, j]
+    at k*lda + j; the seed is ZERO or, by rows, the bias.
     """
     width, panels = panel_width(A), panels_in(columns, A)
     pack(A, lda, depth, columns, scratch)
     result = advance(scratch, panels * width * depth)
     call(
         table, 0, result, n_out * width, width, seed, bias, W, row, step, n_out, depth, scratch, depth * width, width,
-        panels, width, PLAIN, result, 0.0,
+        panels, width, PLAIN, result, 0.0, advance(result, panels * width * n_out),
     )  # fmt: skip
     return result
 
@@ -148,7 +155,7 @@ def _gradient_by_products(table, D, rows, A, units, m, G, scratch):
                 _turn(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
             call(
                 table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows,
-                depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0,
+                depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0, scratch,
             )  # fmt: skip
         for i in range(rows):
             unpack_row(sums, i, rows, n, advance(G, i * units + first))

@@ -4,6 +4,8 @@ Arithmetic is exact IEEE: no fastmath flag anywhere, contraction only where a ke
 `error_model="numpy"`, so that a division by zero gives inf or nan as in NumPy.
 """
 
+import functools
+
 import numba
 import numpy as np
 from numba.core import types
@@ -14,6 +16,7 @@ from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
 
+from fastnn._interrupts import held
 from fastnn.kernels.cache import KernelCache
 
 # An instance, not a dict: numba empties a dict at the first use and then switches everything back on.
@@ -31,10 +34,22 @@ EXPLICIT_PRANGE_ONLY = ParallelOptions(
 )
 
 
+def _uninterrupted(function):
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with held():
+            return function(*arguments, **options)
+
+    return call
+
+
 def _compiled(function, parallel):
     options = {"parallel": EXPLICIT_PRANGE_ONLY} if parallel else {}
     dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     dispatcher._cache = KernelCache(function)
+    # What numba calls for arguments of new types, and what we do beforehand.
+    dispatcher._compile_for_args = _uninterrupted(dispatcher._compile_for_args)
+    dispatcher.compile = _uninterrupted(dispatcher.compile)
     return dispatcher
 
 
@@ -124,11 +139,12 @@ class Leaf:
         if Numbers not in self.function.__annotations__.values():
             dtype = np.dtype(np.float64)
         if dtype not in self._compiled:
-            native = _Native(self.function, self._signature(dtype))
-            if self._cached:
-                native._cache = KernelCache(self.function)
-            native.compile()
-            self._compiled[dtype] = native
+            with held():
+                native = _Native(self.function, self._signature(dtype))
+                if self._cached:
+                    native._cache = KernelCache(self.function)
+                native.compile()
+                self._compiled[dtype] = native
         return self._compiled[dtype]
 
     def address(self, dtype):

@@ -2,7 +2,7 @@
 
 from fastnn.kernels import layout as at
 from fastnn.kernels.policy import Numbers, inner, leaf
-from fastnn.kernels.simd import advance, call, lanes_of, load, load_part, number_like, stack_buffer, store
+from fastnn.kernels.simd import advance, call, lanes_of, load, load_part, number_like, store
 from fastnn.kernels.tiles import (
     BROAD,
     BROAD_HEIGHTS,
@@ -24,9 +24,10 @@ DEEP = 16 * DEPTH_BLOCK
 # A sum so long, over so many panels, is worth a copy of columns of weights.
 LONG, MANY = 64, 8
 
-# Room for the tiles of a copy, so many vectors wide, each with what its last vector has too much.
+# A copy is so many vectors wide. Its room, in vectors, has for every tile what the last vector has too much. It is the
+# caller's: on the stack its 68 KB would be half of what a thread with 128 KB has.
 COPIED_VECTORS = 4
-COPY_SIZE = 16 * COPIED_VECTORS * (DEPTH_BLOCK + 16)
+COPY_VECTORS = COPIED_VECTORS * (DEPTH_BLOCK + 16)
 
 _wide0, _wide1, _wide2, _wide3 = wide
 _single0, _single1, _single2, _single3 = single
@@ -81,11 +82,13 @@ def _copied_columns(W, step, rows, steps, copy, tile):
 def product(
     C: Numbers, c_panel: int, ldc: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int,
     depth: int, B: Numbers, b_panel: int, ldb: int, panels: int, width: int, epilogue: int, E: Numbers, keep: float,
+    copy: Numbers,
 ):  # fmt: skip
     """C = epilogue(seed + W B) for `panels` panels: C[i, j] = seed + sum_k W[i*row + k*step] B[k, j].
 
     The seed is 0; with `seed` BIAS bias[i]; with PARTIAL_SUM what C holds. Panels are `width` columns wide, 128 bytes.
-    Rows of C lie `ldc` apart, those of B `ldb`; E, of which some epilogues read, lies as C does.
+    Rows of C lie `ldc` apart, those of B `ldb`; E, of which some epilogues read, lies as C does. Where W is read by
+    columns (`row` 1, `step` more), `copy` is room for COPY_VECTORS vectors.
     """
     lanes = registers_lanes(C)
     keep_ = number_like(C, keep)
@@ -93,7 +96,6 @@ def product(
     # multiple of 1024 bytes apart share their cache sets: read for many panels they are worth a copy, with which
     # W^T dZ of 512 x 256 in float64 reaches 94 % of the processor's multiply-adds, without it 82.
     copied = panels >= MANY and depth >= LONG and row == 1 and step >= lanes_of(C)
-    copy = stack_buffer(C, COPY_SIZE)
     tile = H0 * DEPTH_BLOCK + lanes_of(C)
     together = COPIED_VECTORS * lanes_of(C) // H0 * H0
     block = depth
@@ -169,7 +171,7 @@ def broad_product(
 
 @inner
 def multiply_panels(
-    table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep
+    table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep, copy
 ):  # fmt: skip
     """The product for one panel behind the other."""
     if width == 1:
@@ -177,12 +179,12 @@ def multiply_panels(
     else:
         call(
             table, at.PRODUCT, C, c_panel, width, seed, bias, W, row, step, rows, depth, B, b_panel, width, panels,
-            width, epilogue, E, keep,
+            width, epilogue, E, keep, copy,
         )  # fmt: skip
 
 
 @inner
-def multiply_blocks(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep):
+def multiply_blocks(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep, copy):
     """The product for blocks of columns side by side; pointers are to numbers."""
     if width == 1:
         call(table, at.PRODUCT_OF_ONE, C, seed, bias, W, row, step, rows, depth, B, epilogue, E, keep)
@@ -200,5 +202,5 @@ def multiply_blocks(table, C, seed, bias, W, row, step, rows, depth, B, blocks, 
         left = blocks if done == 0 else (columns - done) // (2 * lanes_of(C))
         call(
             table, at.PRODUCT, advance(C, done), width, columns, seed, bias, W, row, step, rows, depth,
-            advance(B, done), width, columns, left, width, epilogue, advance(E, done), keep,
+            advance(B, done), width, columns, left, width, epilogue, advance(E, done), keep, copy,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from fastnn.kernels.simd import (
     call,
     fma,
     get,
+    integer_at,
     lanes_of,
     load,
     load_part,
@@ -102,7 +103,7 @@ def _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, 
     multiply_blocks(
         table, acts, BIAS, advance(theta, get(record, at.B_AT)),
         advance(theta, get(record, at.W_AT)), n_in, 1, n_out, n_in, below, blocks, width,
-        RELU_SUMS if code == RELU and not is_last else PLAIN, acts, 0.0,
+        RELU_SUMS if code == RELU and not is_last else PLAIN, acts, 0.0, acts,
     )  # fmt: skip
     if is_last:
         return
@@ -136,6 +137,7 @@ def _backward_layer(table, scratch, theta, layer, record, below, blocks, width):
         table, deltas, ZERO, weights, weights, 1, n_in, n_in, n_out,
         advance(scratch, get(record, at.D_AT)), blocks, width,
         RELU_SLOPE if relu else SLOPE, factors, keep,
+        advance(scratch, integer_at(table, at.SETTINGS, at.TILE_IN)),
     )  # fmt: skip
 
 
@@ -147,7 +149,7 @@ def _gradient_by_products(table, grads, bias_grads, seed, D, n_out, T, n_in, col
     if panels > 0:
         call(
             table, at.PRODUCT, grads, wide, n_in, seed, grads, D, columns, 1, n_out, examples, T, wide * columns, wide,
-            panels, wide, PLAIN, grads, 0.0,
+            panels, wide, PLAIN, grads, 0.0, tile,
         )  # fmt: skip
     k, n = panels * wide, n_in - panels * wide
     if n > 0:
@@ -159,7 +161,7 @@ def _gradient_by_products(table, grads, bias_grads, seed, D, n_out, T, n_in, col
                         store(tile, r * wide + j, load_part(grads, (i + r) * n_in + k + j, n - j))
             call(
                 table, at.PRODUCT, tile, 0, wide, seed, tile, advance(D, i * columns), columns, 1, rows, examples,
-                advance(T, k * columns), 0, wide, 1, wide, PLAIN, tile, 0.0,
+                advance(T, k * columns), 0, wide, 1, wide, PLAIN, tile, 0.0, tile,
             )  # fmt: skip
             for r in range(rows):
                 for j in range(0, n, lanes_of(D)):

@@ -7,6 +7,7 @@ as in compiled code.
 
 import numpy as np
 
+from fastnn._interrupts import held
 from fastnn._model import Model, State
 from fastnn.reference.hidden_activations import hidden_activation
 from fastnn.reference.losses import loss_and_delta, output, output_delta, smoothed_targets
@@ -102,11 +103,12 @@ class Engine:
             Cost of the examples before the update; 0 if their weights are all zero, which changes nothing else.
         """
         epoch = state.epoch
-        try:
-            costs, _ = self.session(theta, state, X, Y, weights, X.shape[1], False).advance(np.array([rate]))
-        finally:
-            # A session counts its batch as an epoch; the orders of later epochs should not depend on it.
-            state.epoch = epoch
+        with held():
+            try:
+                costs, _ = self.session(theta, state, X, Y, weights, X.shape[1], False).advance(np.array([rate]))
+            finally:
+                # A session counts its batch as an epoch; the orders of later epochs should not depend on it.
+                state.epoch = epoch
         return float(costs[0])
 
     @quiet

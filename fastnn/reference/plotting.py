@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import validation
+from fastnn._interrupts import imported
 
 __all__ = ["plot_decision_boundary"]
 
@@ -69,8 +70,7 @@ def plot_decision_boundary(model: Callable[[np.ndarray], np.ndarray], X: ArrayLi
         raise ValueError(f"y must have shape (1, {X.shape[1]}) or ({X.shape[1]},), got shape {y.shape}")
     if not _available():
         raise ImportError("plot_decision_boundary needs matplotlib, which is not installed")
-    import matplotlib.pyplot as plt
-
+    plt = imported("matplotlib.pyplot")
     x1, x2 = _grid(np.asarray(X, dtype=np.float64))
     points = np.column_stack([x1.ravel(), x2.ravel()])  # (k, 2)
     decisions = np.asarray(model(points)).reshape(x1.shape)
@@ -106,8 +106,7 @@ def _draw_if_possible(what: str, draw: Callable) -> None:
     if not _on_main_thread() or not _available():
         return
     try:
-        import matplotlib.pyplot as plt
-
+        plt = imported("matplotlib.pyplot")
         draw(plt.figure(_FIGURE, clear=True).gca())
         _show(plt)
     except Exception as error:  # whatever goes wrong here, the caller's result must get through
