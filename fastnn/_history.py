@@ -163,7 +163,7 @@ class EpochSums:
 
 
 class Divergence:
-    """Warns once if a training diverges."""
+    """Warns once if a training diverges, or comes to a standstill by numbers that have no end."""
 
     def __init__(self, history: History) -> None:
         self._history, self._warned = history, False
@@ -173,16 +173,21 @@ class Divergence:
         if not self._warned:
             self._warn_of_losses(5)
 
-    def at_end(self, theta: np.ndarray) -> None:
-        """Look at all epochs, and at the weights that they have left."""
+    def at_end(self, theta: np.ndarray, squares: np.ndarray) -> None:
+        """Look at all epochs, and at the weights and the moments of squared gradients that they have left."""
         losses = self._history.loss
         # NaN counts as the smallest and the largest; an overflow of this sum proves nothing.
-        if self._warned or math.isfinite(sum(losses) + theta.item(theta.argmin()) - theta.item(theta.argmax())):
-            return
-        if not all(map(math.isfinite, losses)):
-            self._warn_of_losses(4)
-        elif not np.isfinite(theta).all():
-            self._warn(f"there are weights that are not finite after epoch {len(losses)}", 3)
+        if not math.isfinite(sum(losses) + theta.item(theta.argmin()) - theta.item(theta.argmax())):
+            if not self._warned and not all(map(math.isfinite, losses)):
+                self._warn_of_losses(4)
+            elif not self._warned and not np.isfinite(theta).all():
+                self._warn(f"there are weights that are not finite after epoch {len(losses)}", 3)
+        if not self._warned and squares.size and not squares.item(squares.argmax()) < math.inf:
+            warnings.warn(
+                f"some weights stand still, because the squares of their gradients overflow {squares.dtype}: "
+                "scale X or Y, or take a float64 network",
+                RuntimeWarning, 3,
+            )  # fmt: skip
 
     def _warn_of_losses(self, level: int) -> None:
         epoch, loss = next((k, v) for k, v in enumerate(self._history.loss, 1) if not math.isfinite(v))

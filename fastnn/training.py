@@ -322,7 +322,7 @@ class Trainer:
             If Ctrl-C was pressed. It takes effect after a whole step, within about 0.1 s, and is no error: the weights
             stay as they are, and the history so far is returned.
         RuntimeWarning
-            Once, if the loss of an epoch, or a weight at the end, is not finite.
+            Once, if the loss of an epoch, or at the end a weight or the square of a gradient, is not finite.
 
         Notes
         -----
@@ -378,7 +378,7 @@ class Trainer:
                 warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
             finally:
                 history.stopped = history.epochs < epochs
-        divergence.at_end(self._network.vector)
+        divergence.at_end(self._network.vector, self._state.s)
         return history
 
     def _fit_steps(

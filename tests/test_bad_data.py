@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import LBFGS, SGD, validation
+from fastnn import LBFGS, SGD, Adam, AdamW, AMSGrad, RMSProp, validation
 
 SIDES = (fastnn.reference, fastnn)
 side = pytest.mark.parametrize("side", SIDES, ids=lambda side: side.__name__)
@@ -191,3 +191,20 @@ def test_what_does_not_diverge_is_quiet(side):
         warnings.simplefilter("error")
         trainer(side).fit(X, Y, epochs=3)
         trainer(side).fit(X, Y, epochs=0)
+
+
+@side
+@pytest.mark.parametrize("optimizer", [Adam(), AdamW(), AMSGrad(), RMSProp(), SGD(1e-30, momentum=0.9)], ids=repr)
+def test_weights_that_stand_still_are_told_of(side, optimizer):
+    """Squares of these gradients overflow float32, and neither the losses nor the gradients do."""
+    owner = side.Trainer(side.Network([3, 2], dtype="float32", seed=0), optimizer)
+    before = owner.network.vector.copy()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = owner.fit(1e9 * X, 1e15 * Y, epochs=2)
+    assert np.isfinite(history.loss).all()
+    still = np.isinf(owner.state.s)
+    assert still.any() == (not isinstance(optimizer, SGD))
+    assert [str(w.message).startswith("some weights stand still") for w in caught] == [True] * int(still.any())
+    if not isinstance(optimizer, AdamW):
+        assert (owner.network.vector[: still.size][still] == before[: still.size][still]).all()
