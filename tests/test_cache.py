@@ -101,16 +101,13 @@ def zipped(package, archive):
 @pytest.mark.parametrize("name", ["app.zip", "app.pyz"])
 def test_a_zip_keeps_its_code_until_it_is_replaced(tmp_path, name):
     package, archive = copied(tmp_path), tmp_path / name
-    places = {"XDG_CACHE_HOME": str(tmp_path / "own"), "root": archive}
+    own = {"XDG_CACHE_HOME": str(tmp_path / "own"), "root": archive}
     zipped(package, archive)
-    assert numbers(run("", **places)) == FRESH
-    assert output(run("", **places)) == (LOADED, "")
-    # The folder that was asked for comes first.
-    assert numbers(run(tmp_path / "asked", **places)) == LOADED
+    assert numbers(run("", **own)) == FRESH
+    assert output(run(tmp_path / "asked", **own)) == (LOADED, "")
     edit(package, *EDIT)
     zipped(package, archive)
-    assert numbers(run("", **places)) == FRESH_AND_EDITED
-    assert numbers(run(tmp_path / "asked", **places)) == [1, 0, 7, 2]
+    assert numbers(run("", **own)) == FRESH_AND_EDITED
 
 
 @pytest.mark.slow
@@ -156,7 +153,7 @@ def test_bytecode_without_sources(tmp_path, packed):
     shutil.copytree(package, sources)
     build()
     assert numbers(run(cache, root=root)) == FRESH
-    assert output(run(cache, root=root)) == (LOADED, "")
+    assert numbers(run(cache, root=root)) == LOADED
     shutil.rmtree(package)
     sources.rename(package)
     edit(package, *EDIT)

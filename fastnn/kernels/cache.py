@@ -194,7 +194,7 @@ class KernelCache(NullCache):
         if self._notice is not None:
             self._notice.cancel()
         folder = self.cache_path
-        if folder is None or data.library.has_dynamic_globals:
+        if folder is None or data.library.has_dynamic_globals:  # which are addresses in this process
             return
         name, key, origin = self._heading(sig, data.codegen)
         content = key + origin + dumps(data._reduce())
