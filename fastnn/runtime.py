@@ -312,6 +312,9 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     global _lock, _serial_only
     _after_fork()
+    # Shared by both processes, and counted by each: if another thread has it now, the child would take and never return
+    # it. numba makes a new one.
+    parallel._backend_init_process_lock = None
     _lock = threading.Lock()
     _held.clear()
     _claims.clear()

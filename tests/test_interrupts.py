@@ -124,53 +124,45 @@ def pythons_own_handler():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture
-def sending():
-    """Start to send so many SIGINTs, one every so many seconds; they all have been sent at the end."""
-    threads = []
+SEND = """
+import os, signal, sys, time
+for delay in sys.stdin:
+    time.sleep(float(delay))
+    os.kill(int(sys.argv[1]), signal.SIGINT)
+"""
 
-    def send(count, every):
-        def work():
-            for _ in range(count):
-                time.sleep(every)
-                os.kill(os.getpid(), signal.SIGINT)
 
-        threads.append(threading.Thread(target=work))
-        threads[-1].start()
+@pytest.fixture(scope="module")
+def send():
+    """Give a function that has SIGINT sent after so many seconds.
 
-    yield send
-    for thread in threads:
-        thread.join()
+    By another process: a thread of this one could send it only where it gets the interpreter's lock.
+    """
+    command = [sys.executable, "-c", SEND, str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1) as sender:
+        yield lambda delay: sender.stdin.write(f"{delay}\n")
 
 
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("n_threads", [None, 1])
-def test_every_step_that_was_done_counts(sending, n_threads):
+def test_every_step_that_was_done_counts(send, n_threads):
     # By the absolute error, far from the target, every step adds 1 to the weight.
     network = fastnn.Network([1, 1], initializer="zeros")
     trainer = fastnn.Trainer(network, fastnn.SGD(1.0), loss="absolute_error", n_threads=n_threads)
     X, Y = np.array([[1.0]]), np.array([[1e9]])
     trainer.step(X, Y)
-    came = 0
-    sending(800, 2e-4)
-    while came < 500:
+    wrong = []
+    for delay in np.random.default_rng(0).uniform(2e-4, 8e-4, 800):
         try:
+            send(delay)
             while True:
                 trainer.step(X, Y)
         except KeyboardInterrupt:
-            came += 1
-            assert trainer.state.step == network.vector[0]
-    _until_quiet()
-
-
-def _until_quiet():
-    """Take what is still sent."""
-    end = time.monotonic() + 0.5
-    while time.monotonic() < end:
-        try:
-            time.sleep(0.05)
-        except KeyboardInterrupt:
-            end = time.monotonic() + 0.5
+            pass
+        if trainer.state.step != network.vector[0]:
+            wrong.append((trainer.state.step, network.vector[0]))
+            trainer.state.step = int(network.vector[0])
+    assert wrong == []
 
 
 def test_a_step_of_the_reference_is_whole():
@@ -241,14 +233,14 @@ def test_an_estimator_s_fit_stops_with_the_one_that_a_callback_started():
         assert (estimator.n_iter_, len(estimator.history_.loss)) == (2, 2)
 
 
-def test_epochs_of_an_interrupted_estimator_count(sending):
+def test_epochs_of_an_interrupted_estimator_count(send):
     pytest.importorskip("sklearn")
     X = np.random.default_rng(0).standard_normal((300, 4))
     estimator = fastnn.MLPRegressor(
         hidden_layer_sizes=(5,), max_iter=10**7, tol=0, n_iter_no_change=10**7, random_state=0
     )
     estimator.partial_fit(X, X[:, 0])
-    sending(1, 0.7)
+    send(0.7)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         estimator.fit(X, X[:, 0])
     steps = estimator._optimizer.state.step
@@ -277,12 +269,12 @@ def test_an_interrupted_validation_leaves_an_entry_for_every_epoch():
 
 
 @pytest.mark.needs_jit
-def test_ctrl_c_ends_a_long_prediction(sending):
+def test_ctrl_c_ends_a_long_prediction(send):
     # Half a minute of one core, from one example.
     X = np.broadcast_to(np.linspace(-1, 1, 64)[:, None], (64, 2_000_000))
     network = fastnn.Network([64, 700, 700, 1], seed=1)
     network.predict(X[:, :10])
-    sending(1, 0.3)
+    send(0.3)
     begin = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         network.predict(X)

@@ -1,5 +1,6 @@
 """How kernels are compiled: exact arithmetic, pointers from arrays only, packed loops, one file that says so."""
 
+import platform
 import re
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_the_tile_loops_are_packed_fma_and_spill_no_vector(product_assembly):
         # LLVM unrolls by four and reloads some integer offsets; a vector on the stack would be an accumulator lost.
         assert not [line for line in body.splitlines() if "(%rsp)" in line and "mm" in line]
         assert "callq" not in body
+
+
+@pytest.mark.needs_jit
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_leaves_need_little_stack(product_assembly):
+    # Threads may have 16 KB; the longest way through the leaves goes through three of them.
+    for text in (product_assembly, *(assembly(LEAVES[index]) for index in (at.SMALL_EXAMPLES, at.OUTPUT_LOSS))):
+        frames = [int(size) for size in re.findall(r"subq\s+\$(\d+), %rsp", text)]
+        assert frames
+        assert max(frames) <= 4096
 
 
 @pytest.mark.needs_jit

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -353,29 +354,245 @@ def test_affinity_is_a_ceiling():
     assert result.stdout.strip() == "1"
 
 
+LOAD_TBB = """
+import ctypes, sys
+if sys.argv[1] == "tbb":
+    try:
+        ctypes.CDLL(sys.prefix + "/lib/libtbb.so.12", mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        print("no tbb")
+        sys.exit()
+"""
+
+FORKS = """
+import os, signal, threading
+import numba
+numba.config.THREADING_LAYER = sys.argv[1]
+import numpy as np
+import fastnn
+from fastnn import runtime
+
+X = np.random.default_rng(0).standard_normal((100, 700))
+
+def train():
+    net = fastnn.Network([100, 60, 40, 1], seed=0)
+    fastnn.train(net, X, X[:1], epochs=2, batch_size=256, seed=0, n_threads=2)
+    return net.vector
+
+def train_on():
+    while not done:
+        train()
+
+want, done = train(), False
+assert numba.threading_layer() == sys.argv[1]
+thread = threading.Thread(target=train_on)
+thread.start()
+codes = []
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if (train() == want).all() and runtime._serial_only == (sys.argv[1] != "workqueue") else 3)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+done = True
+thread.join()
+print(codes)
+"""
+
+
+def two_threads_in_a_process(code, *arguments, **environment):
+    env = {**os.environ, "NUMBA_NUM_THREADS": "2", **environment}
+    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, f"{result.returncode}: {result.stdout}{result.stderr}"
+    return result.stdout.strip()
+
+
 @pytest.mark.needs_jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_forked_child_survives_after_openmp_has_run():
+@pytest.mark.parametrize("layer", ["omp", "workqueue", "tbb"])
+def test_children_forked_while_another_thread_trains_train_too(layer):
+    printed = two_threads_in_a_process(LOAD_TBB + FORKS, layer)
+    if printed == "no tbb":
+        pytest.skip("tbb cannot be loaded here")
+    assert printed.splitlines()[-1] == str([0] * 8)  # behind what numba says of TBB
+
+
+@pytest.mark.needs_jit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_child_forked_while_another_thread_compiles_is_not_locked_out():
     code = """
-import os, sys, warnings
-import numba
-numba.config.THREADING_LAYER = "omp"
-import numpy as np
-from fastnn import optimization, runtime
-runtime.PARALLEL_WORK_NS = 0.0
-Z = np.linspace(-9, 9, 1_000_003)
-want = optimization.relu(Z)
-assert numba.threading_layer() == "omp"
-child = os.fork()
-if child == 0:
-    os._exit(0 if (optimization.relu(Z) == want).all() else 3)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+import os, signal, threading, time
+import numba, numpy as np
+import fastnn
+net = fastnn.Network([3, 5, 1], seed=1)
+want, done = net.predict(np.ones((3, 9))), False
+
+def compile_on():
+    while not done:
+        numba.njit(lambda x: x + 1)(1)
+
+def ask_on():
+    while not done:
+        numba.get_num_threads()
+
+threads = [threading.Thread(target=f) for f in (compile_on, ask_on)]
+for thread in threads: thread.start()
+time.sleep(0.5)
+codes = []
+for _ in range(6):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        f = numba.njit(lambda x: x + 2)
+        again = fastnn.Network([3, 5, 1], seed=1).predict(np.ones((3, 9)))
+        os._exit(0 if f(1) == 3 and (again == want).all() else 3)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+done = True
+for thread in threads: thread.join()
+print(codes)
 """
-    env = {**os.environ, "NUMBA_NUM_THREADS": "2"}
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, timeout=120
-    )
-    assert result.stdout.strip() == "0", result.stderr
+    assert two_threads_in_a_process(code) == str([0] * 6)
+
+
+# Threads with small stacks.
+
+SMALL_STACKS = """
+import sys, threading
+import numpy as np
+import fastnn
+
+def train():
+    for sizes in ([70, 64, 64, 3], [100, 200, 150, 3]):  # one by each plan, with copies of columns of weights
+        X = np.random.default_rng(0).standard_normal((sizes[0], 700))
+        net = fastnn.Network(sizes, "gelu", output="softmax", seed=0)
+        trainer = fastnn.Trainer(net, dropout=0.2, clip_norm=1.0, n_threads=2, seed=0)
+        trainer.fit(X, np.arange(700) % 3, epochs=2, batch_size=None)
+        A, cache = net.forward(X)
+        net.backward(A, cache)
+    print("done")
+
+if sys.argv[1] == "main":
+    train()
+else:
+    threading.stack_size(int(sys.argv[1]) << 10)
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("kilobytes", [64, 128])
+def test_threads_of_a_team_need_little_stack(kilobytes):
+    assert two_threads_in_a_process(SMALL_STACKS, "main", OMP_STACKSIZE=f"{kilobytes}k") == "done"
+
+
+@pytest.mark.needs_jit
+def test_threads_of_python_need_little_stack():
+    assert two_threads_in_a_process(SMALL_STACKS, 64) == "done"
+
+
+# Control groups.
+
+
+def control_groups(folder, groups, mounts, files):
+    """Make a process's files and the trees that they name; a quota's file is written as its content says."""
+    process = folder / "proc"
+    process.mkdir()
+    (process / "cgroup").write_text("".join(f"{line}\n" for line in groups))
+    lines = ["23 1 0:21 / /proc rw,relatime shared:5 - proc proc rw"]
+    for root, point, kind, options in mounts:
+        (folder / point).mkdir(parents=True, exist_ok=True)
+        escaped = str(folder / point).replace(" ", "\\040")
+        lines.append(f"31 23 0:28 {root} {escaped} rw,relatime shared:9 - {kind} cgroup {options}")
+    (process / "mountinfo").write_text("\n".join(lines) + "\n")
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+    return process
+
+
+V2 = [("/", "fs", "cgroup2", "rw")]
+V1 = [("/", "fs/cpu,cpuacct", "cgroup", "rw,cpu,cpuacct"), ("/", "fs/memory", "cgroup", "rw,memory")]
+HYBRID = [*V1, ("/", "fs/unified", "cgroup2", "rw")]
+
+
+@pytest.mark.parametrize(
+    ("groups", "mounts", "files", "wanted"),
+    [
+        (["0::/"], V2, {}, sys.maxsize),
+        (["0::/"], V2, {"fs/cpu.max": "max 100000"}, sys.maxsize),
+        (["0::/a/b"], V2, {"fs/a/b/cpu.max": "60000 100000"}, 1),
+        (["0::/a/b"], V2, {"fs/a/b/cpu.max": "max 100000", "fs/a/cpu.max": "250000 100000"}, 3),
+        (["0::/a/b"], V2, {"fs/a/b/cpu.max": "400000 100000", "fs/a/cpu.max": "200000 100000"}, 2),
+        (["0::/a"], V2, {"fs/a/b/cpu.max": "100000 100000"}, sys.maxsize),
+        (["0::/a"], V2, {"fs/a/cpu.max": "nonsense"}, sys.maxsize),
+        (["0::/../.."], V2, {"fs/cpu.max": "100000 50000"}, 2),
+        (["0::/docker/x/y"], [("/docker/x", "fs", "cgroup2", "rw")], {"fs/y/cpu.max": "150000 100000"}, 2),
+        (["0::/docker/x"], [("/docker/x", "fs", "cgroup2", "rw")], {"fs/cpu.max": "150000 100000"}, 2),
+        (["0::/a"], [("/", "with space", "cgroup2", "rw")], {"with space/a/cpu.max": "100000 100000"}, 1),
+        (
+            ["3:cpu,cpuacct:/a/b", "2:memory:/c", "0::/"], HYBRID,
+            {"fs/cpu,cpuacct/a/cpu.cfs_quota_us": "60000", "fs/cpu,cpuacct/a/cpu.cfs_period_us": "100000"}, 1,
+        ),
+        (
+            ["3:cpu,cpuacct:/a/b", "0::/"], HYBRID,
+            {
+                "fs/cpu,cpuacct/a/b/cpu.cfs_quota_us": "-1", "fs/cpu,cpuacct/a/b/cpu.cfs_period_us": "100000",
+                "fs/cpu,cpuacct/cpu.cfs_quota_us": "310000", "fs/cpu,cpuacct/cpu.cfs_period_us": "100000",
+            }, 4,
+        ),
+        (["2:memory:/a"], V1, {"fs/memory/a/cpu.cfs_quota_us": "1", "fs/memory/a/cpu.cfs_period_us": "1"}, sys.maxsize),
+        ([], V1, {"fs/cpu,cpuacct/cpu.cfs_quota_us": "2", "fs/cpu,cpuacct/cpu.cfs_period_us": "1"}, 2),
+    ],
+)  # fmt: skip
+def test_the_strictest_quota_of_all_groups_holds(tmp_path, groups, mounts, files, wanted):
+    assert runtime._cgroup_quota(control_groups(tmp_path, groups, mounts, files)) == wanted
+
+
+def test_without_control_groups_there_is_no_quota(tmp_path):
+    assert runtime._cgroup_quota(tmp_path) == sys.maxsize
+    (tmp_path / "cgroup").write_text("nonsense")
+    (tmp_path / "mountinfo").write_text("nonsense")
+    assert runtime._cgroup_quota(tmp_path) == sys.maxsize
+
+
+@pytest.fixture
+def nested_group():
+    """A control group two levels down, whose parent has 0.6 of a processor."""
+    trees = [Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup")]
+    tree = next((tree for tree in trees if (tree / "cgroup.procs").exists()), None)
+    if tree is None:
+        pytest.skip("no control groups here")
+    outer = tree / f"fastnn-{os.getpid()}"
+    groups = [outer, outer / "inner"]
+    try:
+        for group in groups:
+            group.mkdir()
+        if (outer / "cpu.max").exists():
+            (outer / "cpu.max").write_text("60000 100000")
+        else:
+            (outer / "cpu.cfs_period_us").write_text("100000")
+            (outer / "cpu.cfs_quota_us").write_text("60000")
+        yield groups[1]
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    finally:
+        for group in reversed(groups):
+            if group.exists():
+                group.rmdir()
+
+
+def test_a_quota_on_the_parent_of_a_real_group_is_seen(nested_group):
+    code = f"""
+import os
+with open({str(nested_group / "cgroup.procs")!r}, "w") as processes:
+    processes.write(str(os.getpid()))
+from fastnn import runtime
+print(runtime._cgroup_quota(), runtime.available_threads())
+"""
+    assert two_threads_in_a_process(code) == "1 1"
 
 
 @pytest.mark.needs_jit
