@@ -242,8 +242,7 @@ class Checkpoint:
     every: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str | Path):
-            raise TypeError(f"path must be a string or a Path, got {self.path!r}")
+        _check_path(self.path)
         try:
             str(self.path).format(epoch=1)
         except (LookupError, ValueError, AttributeError, TypeError):
@@ -307,7 +306,7 @@ class Checkpoint:
         Raises
         ------
         TypeError
-            If network is something else.
+            If an argument is something else.
         ValueError
             If the file is something else, or its names, shapes or dtype are not those of the network, or the network's
             vector is read-only.
@@ -316,6 +315,7 @@ class Checkpoint:
         """
         if not isinstance(network, Network):
             raise TypeError(f"network must be a Network, got {type(network).__name__}")
+        _check_path(path)
         arrays = _read(Path(path))
         parameters = network.parameters
         epoch = arrays.pop("epoch", None)
@@ -485,6 +485,14 @@ def _warn_of_no_best(monitored: str | None, history: History, consequence: str) 
         value = getattr(history, monitored)[-1]
         name = monitored.replace("_", " ")
         warn(f"{consequence}: no epoch's {name} was a finite number, the last is {value}", stacklevel=5)
+
+
+def _check_path(path: Any) -> None:
+    """Raise unless this is the path of a file."""
+    if not isinstance(path, str | Path):
+        raise TypeError(f"path must be a string or a Path, got {path!r}")
+    if not str(path) or "\0" in str(path):
+        raise ValueError(f"path must be that of a file, got {str(path)!r}")
 
 
 def _target(file: Path) -> tuple[Path, os.stat_result | None]:

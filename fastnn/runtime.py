@@ -401,7 +401,7 @@ def show_config(mode: str = "stdout") -> dict[str, str] | None:
     >>> fastnn.show_config("dicts")["fastnn"] == fastnn.__version__
     True
     """
-    if mode not in ("stdout", "dicts"):
+    if not isinstance(mode, str) or mode not in ("stdout", "dicts"):
         raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     settings = _settings()
     if mode == "dicts":

@@ -438,7 +438,7 @@ def thread_count(value: Any) -> int | None:
 
 def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     """Return a sequence of functions as a tuple; a class is none, though it can be called."""
-    if not isinstance(value, Iterable):
+    if not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         raise TypeError(f"{name} must be a sequence of functions, got {value!r}")
     found = tuple(value)
     for i, function in enumerate(found):

@@ -264,7 +264,11 @@ def test_repr_says_how_it_was_made():
         ({"hidden_activation": 3}, TypeError, "hidden_activation must be one of 'identity', .*, got 3"),
         ({"hidden_activation": ["relu"] * 2}, ValueError, "one entry for each of the 1 hidden layers, got 2"),
         ({"hidden_activation": [3]}, TypeError, r"hidden_activation\[0\] must be one of 'identity'"),
-        ({"hidden_activation": np.tanh}, TypeError, "hidden_activation must return two numbers, .*, got .*0.46"),
+        (
+            {"hidden_activation": lambda z: np.tanh(z)},
+            TypeError,
+            "hidden_activation must return two numbers, .*, got .*0.46",
+        ),
         ({"output": "tanh"}, ValueError, "output must be one of 'linear', 'sigmoid', 'softmax', got 'tanh'"),
         ({"initializer": "kaiming"}, ValueError, "initializer must be one of 'zeros', .*, got 'kaiming'"),
         ({"dtype": "float16"}, ValueError, "dtype must be float32 or float64, got 'float16'"),

@@ -1,11 +1,13 @@
 """Every argument of every public name with values that nobody expects: they work, or a sentence names the argument."""
 
 import collections
+import contextlib
 import decimal
 import fractions
 import functools
 import inspect
 import math
+import operator
 
 import numpy as np
 import published
@@ -92,9 +94,24 @@ def of_a_new_network(side, **settings):
     net.predict(np.ones((net.layer_sizes[0], 2)))
 
 
+def with_a_callback(side, name, **settings):
+    needed = {"path": "net.npz"} if name == "Checkpoint" else {}
+    trainer = side.Trainer(side.Network([2, 3, 1], seed=0))
+    callback = getattr(fastnn, name)(**{**needed, **settings})
+    trainer.fit(np.ones((2, 6)), np.eye(1, 6), epochs=2, callbacks=[callback])
+
+
+def loaded(side, path):
+    with contextlib.suppress(OSError):
+        fastnn.Checkpoint.load(path, side.Network([2, 3, 1]))
+
+
 CALLS = {
     "Network": of_a_new_network,
     "Trainer": fitted,
+    "Checkpoint.load": loaded,
+    "show_config": lambda side, mode: fastnn.show_config(mode),
+    **{name: functools.partial(with_a_callback, name=name) for name in ("EarlyStopping", "Checkpoint")},
     **{name: functools.partial(optimised, name=name)
        for name in ("SGD", "Momentum", "RMSProp", "Adam", "AdamW", "AMSGrad")},
     **{name: functools.partial(scheduled, name=name)
@@ -104,11 +121,13 @@ CALLS = {
 
 @SIDES
 @pytest.mark.parametrize("name", CALLS)
-def test_settings_work_or_are_refused_in_a_sentence(side, name):
-    owner = getattr(side, name, None) or getattr(fastnn, name)
+def test_settings_work_or_are_refused_in_a_sentence(side, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    owner = getattr(side, name, None) or operator.attrgetter(name)(fastnn)
+    arguments = ["path"] if name == "Checkpoint.load" else inspect.signature(owner).parameters
     complaints = [
         complaint([argument], value, lambda a=argument, v=value: CALLS[name](side, **{a: v}))
-        for argument in inspect.signature(owner).parameters
+        for argument in arguments
         for value in odd_values()
     ]
     assert [c for c in complaints if c] == []
@@ -207,7 +226,7 @@ class Owner:
 
 @pytest.mark.parametrize("function", [
     functools.partial(lambda a, z: (a * z, a), 2.0), Called(), Called, Owner().method, math.frexp, np.frexp, float,
-], ids=repr)  # fmt: skip
+], ids=["partial", "object", "class", "method", "builtin", "ufunc", "type"])  # fmt: skip
 @SIDES
 def test_what_numba_does_not_compile_is_refused_at_once(side, function):
     for given in (function, [function]):

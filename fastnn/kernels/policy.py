@@ -14,7 +14,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from fastnn._interrupts import held
 from fastnn.kernels.cache import KernelCache
@@ -166,7 +166,7 @@ class _UsersLeaf(Leaf):
     def compiled(self, dtype):
         try:
             return super().compiled(dtype)
-        except NumbaError as error:
+        except (NumbaError, UnsupportedBytecodeError) as error:
             raise TypeError(f"{self._described} must be a function that numba.njit can compile: {error}") from error
 
 
