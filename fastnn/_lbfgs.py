@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._interrupts import held, imported
+from fastnn._interrupts import held
 from fastnn.optimizers import LBFGS
 
 __all__ = ["minimize"]
@@ -49,7 +49,8 @@ def minimize(
     True
     """
     try:
-        optimize = imported("scipy.optimize")
+        with held():
+            from scipy import optimize
     except ImportError as error:
         raise ImportError("LBFGS needs SciPy, which is not installed") from error
 

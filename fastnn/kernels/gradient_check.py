@@ -29,7 +29,7 @@ def _cost(products, depth, sizes, weights_at, biases_at, units_at, theta, x, y, 
             call(
                 products, 0, a, n_out * width, width, BIAS, advance(theta, get(biases_at, l)),
                 advance(theta, get(weights_at, l)), n_in, 1, n_out, n_in,
-                advance(acts, get(units_at, l - 1) * BLOCK), n_in * width, width, panels, width, PLAIN, a, 0.0,
+                advance(acts, get(units_at, l - 1) * BLOCK), n_in * width, width, panels, width, PLAIN, a, 0.0, a,
             )  # fmt: skip
             activation_span(RELU if l < depth else SIGMOID, a, a, panels * n_out * width)
         for j in range(0, columns, width):
