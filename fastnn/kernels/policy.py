@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -93,13 +94,23 @@ class KernelCache(FunctionCache):
             yield
 
 
-def _uninterrupted(function):
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        with held():
-            return function(*arguments, **options)
+# Stack that LLVM is given where threads have less, by `threading.stack_size`: with 64 KB it crashes.
+LLVM_STACK = 8 << 20
 
-    return call
+
+def _undisturbed(function, *arguments, **options):
+    """Call what compiles, with Ctrl-C held back and room on the stack."""
+    with held():
+        size = threading.stack_size()
+        if not 0 < size < LLVM_STACK or threading.current_thread() is threading.main_thread():
+            return function(*arguments, **options)
+        with ThreadPoolExecutor(1) as pool:
+            threading.stack_size(LLVM_STACK)
+            try:
+                future = pool.submit(function, *arguments, **options)
+            finally:
+                threading.stack_size(size)
+            return future.result()
 
 
 def _compiled(function, parallel):
@@ -109,8 +120,8 @@ def _compiled(function, parallel):
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = KernelCache(function)
     # What numba calls for arguments of new types, and what we do beforehand.
-    dispatcher._compile_for_args = _uninterrupted(dispatcher._compile_for_args)
-    dispatcher.compile = _uninterrupted(dispatcher.compile)
+    dispatcher._compile_for_args = functools.partial(_undisturbed, dispatcher._compile_for_args)
+    dispatcher.compile = functools.partial(_undisturbed, dispatcher.compile)
     return dispatcher
 
 
@@ -200,14 +211,16 @@ class Leaf:
         if Numbers not in self.function.__annotations__.values():
             dtype = np.dtype(np.float64)
         if dtype not in self._compiled:
-            with held():
-                native = _Native(self.function, self._signature(dtype))
-                if self._cached:
-                    with contextlib.suppress(RuntimeError):
-                        native._cache = KernelCache(self.function)
-                native.compile()
-                self._compiled[dtype] = native
+            _undisturbed(self._compile, dtype)
         return self._compiled[dtype]
+
+    def _compile(self, dtype):
+        native = _Native(self.function, self._signature(dtype))
+        if self._cached:
+            with contextlib.suppress(RuntimeError):
+                native._cache = KernelCache(self.function)
+        native.compile()
+        self._compiled[dtype] = native
 
     def address(self, dtype):
         """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
