@@ -489,6 +489,13 @@ def test_threads_of_a_team_need_little_stack(kilobytes):
 
 
 @pytest.mark.needs_jit
+@pytest.mark.slow
+def test_threads_of_python_compile_on_a_larger_stack(tmp_path):
+    code = SMALL_STACKS.replace("([70, 64, 64, 3], [100, 200, 150, 3])", "([7, 6, 3],)")
+    assert two_threads_in_a_process(code, 64, NUMBA_CACHE_DIR=str(tmp_path)) == "done"
+
+
+@pytest.mark.needs_jit
 def test_threads_of_python_need_little_stack():
     assert two_threads_in_a_process(SMALL_STACKS, 64) == "done"
 

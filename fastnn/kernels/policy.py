@@ -5,6 +5,8 @@ Arithmetic is exact IEEE: no fastmath flag anywhere, contraction only where a ke
 """
 
 import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -34,13 +36,23 @@ EXPLICIT_PRANGE_ONLY = ParallelOptions(
 )
 
 
-def _uninterrupted(function):
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        with held():
-            return function(*arguments, **options)
+# Stack that LLVM is given where threads have less, by `threading.stack_size`: with 64 KB it crashes.
+LLVM_STACK = 8 << 20
 
-    return call
+
+def _undisturbed(function, *arguments, **options):
+    """Call what compiles, with Ctrl-C held back and room on the stack."""
+    with held():
+        size = threading.stack_size()
+        if not 0 < size < LLVM_STACK or threading.current_thread() is threading.main_thread():
+            return function(*arguments, **options)
+        with ThreadPoolExecutor(1) as pool:
+            threading.stack_size(LLVM_STACK)
+            try:
+                future = pool.submit(function, *arguments, **options)
+            finally:
+                threading.stack_size(size)
+            return future.result()
 
 
 def _compiled(function, parallel):
@@ -48,8 +60,8 @@ def _compiled(function, parallel):
     dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     dispatcher._cache = KernelCache(function)
     # What numba calls for arguments of new types, and what we do beforehand.
-    dispatcher._compile_for_args = _uninterrupted(dispatcher._compile_for_args)
-    dispatcher.compile = _uninterrupted(dispatcher.compile)
+    dispatcher._compile_for_args = functools.partial(_undisturbed, dispatcher._compile_for_args)
+    dispatcher.compile = functools.partial(_undisturbed, dispatcher.compile)
     return dispatcher
 
 
@@ -139,13 +151,15 @@ class Leaf:
         if Numbers not in self.function.__annotations__.values():
             dtype = np.dtype(np.float64)
         if dtype not in self._compiled:
-            with held():
-                native = _Native(self.function, self._signature(dtype))
-                if self._cached:
-                    native._cache = KernelCache(self.function)
-                native.compile()
-                self._compiled[dtype] = native
+            _undisturbed(self._compile, dtype)
         return self._compiled[dtype]
+
+    def _compile(self, dtype):
+        native = _Native(self.function, self._signature(dtype))
+        if self._cached:
+            native._cache = KernelCache(self.function)
+        native.compile()
+        self._compiled[dtype] = native
 
     def address(self, dtype):
         """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
