@@ -20,8 +20,9 @@ _owner = 0
 def _handle(number: int, frame: FrameType | None) -> None:
     """Take Ctrl-C, in the place of Python's own handler."""
     global _pending
-    # Raised at the first step of `__exit__` it would leave this handler in its place.
-    if not _holds and (frame is None or frame.f_code is not _EXIT):
+    # Raised at the first step of `__exit__`, or of this function where that is interrupted, it would leave this handler
+    # in its place.
+    if not _holds and (frame is None or frame.f_code not in _WHOLE):
         raise KeyboardInterrupt
     _pending = True
 
@@ -91,7 +92,10 @@ class Interrupts:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         # A handler that was put there meanwhile stays.
         if self._installed and signal.getsignal(signal.SIGINT) is _handle:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            except KeyboardInterrupt:  # from Python's own handler, as soon as it is there
+                _pending = True
         _holds -= 1
         if interrupted or (_pending and not _holds):
             # A training ends without an exception: the outer one, if there is one, will raise it anew.
@@ -128,7 +132,7 @@ class Interrupts:
         self.check()
 
 
-_EXIT = Interrupts.__exit__.__code__
+_WHOLE = Interrupts.__exit__.__code__, _handle.__code__
 
 
 def held() -> Interrupts:

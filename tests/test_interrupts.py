@@ -414,3 +414,46 @@ with held():
 print(code)
 """
     assert run(code).stdout.strip() == "0"
+
+
+def test_in_a_storm_of_signals_no_hold_and_no_handler_stay_behind():
+    code = """
+import _signal as signal  # whose functions raise when their work is done
+import os, subprocess, sys, time
+from fastnn import _interrupts
+
+def hold():
+    with _interrupts.Interrupts() as training:
+        training.hold()
+        training.release()
+        with _interrupts.held(), _interrupts.Interrupts() as inner:
+            inner.hold()
+            inner.release()
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+block, signals = signal.pthread_sigmask, {signal.SIGINT}
+block(signal.SIG_BLOCK, signals)
+pid = os.getpid()
+send = f"import os\\nwhile os.getppid() == {pid}:\\n os.kill({pid}, 2)\\n for _ in range(500): pass"
+sender = subprocess.Popen([sys.executable, "-c", send], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+raised, left = 0, []
+end = time.monotonic() + 3
+while time.monotonic() < end and not left:
+    try:
+        block(signal.SIG_UNBLOCK, signals)
+        hold()
+        block(signal.SIG_BLOCK, signals)
+    except KeyboardInterrupt:
+        raised += 1
+        try:
+            block(signal.SIG_BLOCK, signals)
+        except KeyboardInterrupt:
+            pass
+    handler = signal.getsignal(signal.SIGINT)
+    if _interrupts._holds or _interrupts._pending or handler is not signal.default_int_handler:
+        left.append((_interrupts._holds, _interrupts._pending, handler))
+sender.kill()
+print(raised > 10, left)
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert printed.stdout.strip() == "True []", printed.stdout + printed.stderr
