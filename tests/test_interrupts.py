@@ -369,6 +369,21 @@ def test_a_hold_leaves_handlers_of_others_alone():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def test_a_handler_that_others_have_kept_is_python_s():
+    net = fastnn.Network([2, 1], seed=0)
+    trainer, X = fastnn.Trainer(net, seed=0), np.ones((2, 9))
+    kept = []
+    trainer.fit(X, X[:1], epochs=1, callbacks=[lambda *_: kept.append(signal.getsignal(signal.SIGINT))])
+    signal.signal(signal.SIGINT, kept[0])
+    try:
+        with pytest.warns(UserWarning, match="interrupted after 1 of 3 epochs"):
+            trainer.fit(X, X[:1], epochs=3, callbacks=[lambda *_: signal.raise_signal(signal.SIGINT)])
+        assert trainer.fit(X, X[:1], epochs=3).epochs == 3
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_a_hold_of_another_thread_is_none():
     done = threading.Event()
     inside = threading.Event()
