@@ -10,8 +10,9 @@ from types import FrameType, ModuleType, TracebackType
 
 __all__ = ["Interrupts", "held", "imported"]
 
-# All of the main thread, which alone gets signals: holds within each other; whether Ctrl-C came meanwhile, or ended a
-# training within a callback of another; which thread it is.
+# All of the main thread, which alone gets signals: whether someone has replaced Python's handler; holds within each
+# other; whether Ctrl-C came meanwhile, or ended a training within a callback of another; which thread it is.
+_replaced = False
 _holds = 0
 _pending = False
 _owner = 0
@@ -20,8 +21,9 @@ _owner = 0
 def _handle(number: int, frame: FrameType | None) -> None:
     """Take Ctrl-C, in the place of Python's own handler."""
     global _pending
-    # Raised at the first step of `__exit__` it would leave this handler in its place.
-    if not _holds and (frame is None or frame.f_code is not _EXIT):
+    # Raised at the first step of `__exit__`, or of this function where that is interrupted, it would leave this handler
+    # in its place.
+    if not _holds and (frame is None or frame.f_code not in _WHOLE):
         raise KeyboardInterrupt
     _pending = True
 
@@ -61,16 +63,17 @@ class Interrupts:
         self._installed = self._listening = self._holding = False
 
     def __enter__(self) -> "Interrupts":
-        global _holds, _owner
+        global _replaced, _holds, _owner
         if threading.current_thread() is not threading.main_thread():
             return self
         handler = signal.getsignal(signal.SIGINT)
-        if handler is signal.default_int_handler:
+        # Whoever saw ours in a callback may have put it back when all was over.
+        if handler is signal.default_int_handler or (handler is _handle and not _replaced):
             # Held, because an exception in here would leave the handler in its place.
             _holds += 1
             try:
                 signal.signal(signal.SIGINT, _handle)
-                self._installed, _owner = True, threading.get_ident()
+                self._installed, _replaced, _owner = True, True, threading.get_ident()
             finally:
                 _holds -= 1
         self._listening = self._installed or handler is _handle
@@ -82,16 +85,21 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        global _holds, _pending
+        global _replaced, _holds, _pending
         if not self._listening:
             return
         if not self._holding:
             _holds += 1
         self._holding = False
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if self._installed:
+            _replaced = False
         # A handler that was put there meanwhile stays.
         if self._installed and signal.getsignal(signal.SIGINT) is _handle:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            except KeyboardInterrupt:  # from Python's own handler, as soon as it is there
+                _pending = True
         _holds -= 1
         if interrupted or (_pending and not _holds):
             # A training ends without an exception: the outer one, if there is one, will raise it anew.
@@ -128,7 +136,7 @@ class Interrupts:
         self.check()
 
 
-_EXIT = Interrupts.__exit__.__code__
+_WHOLE = Interrupts.__exit__.__code__, _handle.__code__
 
 
 def held() -> Interrupts:
@@ -168,10 +176,10 @@ def imported(name: str) -> ModuleType:
 
 
 def _after_fork_in_child() -> None:
-    global _holds, _pending
+    global _replaced, _holds, _pending
     if threading.get_ident() != _owner:
         # The thread that holds it back, if it does, is not in the child.
-        _holds, _pending = 0, False
+        _replaced, _holds, _pending = False, 0, False
         if signal.getsignal(signal.SIGINT) is _handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 

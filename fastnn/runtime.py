@@ -20,7 +20,7 @@ from numba.np.ufunc import parallel
 from numpy.typing import DTypeLike
 
 from fastnn import validation
-from fastnn._interrupts import held
+from fastnn._interrupts import Interrupts, held
 from fastnn.kernels import shells, teamwork
 
 # Serial work in nanoseconds from which a parallel region gains something worth waking a thread for: entering and
@@ -298,33 +298,43 @@ def launch(kernel: Callable[..., Any], work_ns: float, *arguments: Any, regions:
 # LLVM, in the order that numba takes them in. A child whose parent compiles at that moment would wait for ever.
 _foreign_locks = (global_compiler_lock, parallel._backend_init_thread_lock, ffi.lib._lock)
 
+# From before a fork until after it; guarded by the first of these locks.
+_fork_hold: Interrupts | None = None
+
 
 def _before_fork() -> None:
+    global _fork_hold
+    # Ctrl-C in here, or while the process is copied, would leave locks taken. It is lost all the same: Python prints
+    # what hooks raise, and goes on.
+    hold = held().__enter__()
     for lock in _foreign_locks:
         lock.__enter__()
+    _fork_hold = hold
 
 
 def _after_fork() -> None:
+    global _fork_hold
+    hold, _fork_hold = _fork_hold, None
+    if hold is None:
+        return
     for lock in reversed(_foreign_locks):
         lock.__exit__(None, None, None)
+    hold.__exit__(None, None, None)
 
 
 def _after_fork_in_child() -> None:
     global _lock, _serial_only
-    _after_fork()
     # Shared by both processes, and counted by each: if another thread has it now, the child would take and never return
     # it. numba makes a new one.
     parallel._backend_init_process_lock = None
     _lock = threading.Lock()
     _held.clear()
     _claims.clear()
-    try:
-        layer = numba.threading_layer()
-    except ValueError:  # none has been loaded: the child may start its own threads
-        return
     # The layer's threads are not in the child. GNU OpenMP kills it where it enters a parallel region all the same, and
-    # TBB may wait for them; workqueue starts new ones.
-    _serial_only = layer != "workqueue"
+    # TBB may wait for them; workqueue starts new ones. Where none has been loaded, the child may start its own.
+    with contextlib.suppress(ValueError):
+        _serial_only = numba.threading_layer() != "workqueue"
+    _after_fork()  # at the end, because a Ctrl-C that came meanwhile is raised there
 
 
 if hasattr(os, "register_at_fork"):

@@ -622,8 +622,7 @@ def _refuse_masked_and_sparse(name: str, value: Any) -> None:
             f"{name} must be dense, got a sparse {type(value).__name__}: give its toarray() "
             "(MLPClassifier and MLPRegressor take sparse tables)"
         )
-    is_list_of_arrays = isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray)
-    parts = value if is_list_of_arrays else (value,)
+    parts = value if isinstance(value, list | tuple) else (value,)
     masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
     if masked:
         raise ValueError(f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled")

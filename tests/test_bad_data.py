@@ -68,6 +68,12 @@ def test_masked_entries_are_not_taken_for_numbers(side):
     refused_everywhere(side, lambda a: [*a[:-1], np.ma.masked_equal(a[-1], a[-1, 0])], ValueError, message, names)
 
 
+def test_masked_rows_behind_others_are_seen():
+    rows = [[1.0, 2.0], np.ma.array([1.0, 9.0], mask=[False, True])]
+    with pytest.raises(ValueError, match="X must have no masked entries, got 1"):
+        fastnn.Network([2, 1], seed=0).predict(rows)
+
+
 @side
 def test_masked_arrays_without_masked_entries_are_arrays(side):
     owner, twin = trainer(side), trainer(side)

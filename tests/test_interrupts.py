@@ -369,6 +369,21 @@ def test_a_hold_leaves_handlers_of_others_alone():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def test_a_handler_that_others_have_kept_is_python_s():
+    net = fastnn.Network([2, 1], seed=0)
+    trainer, X = fastnn.Trainer(net, seed=0), np.ones((2, 9))
+    kept = []
+    trainer.fit(X, X[:1], epochs=1, callbacks=[lambda *_: kept.append(signal.getsignal(signal.SIGINT))])
+    signal.signal(signal.SIGINT, kept[0])
+    try:
+        with pytest.warns(UserWarning, match="interrupted after 1 of 3 epochs"):
+            trainer.fit(X, X[:1], epochs=3, callbacks=[lambda *_: signal.raise_signal(signal.SIGINT)])
+        assert trainer.fit(X, X[:1], epochs=3).epochs == 3
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_a_hold_of_another_thread_is_none():
     done = threading.Event()
     inside = threading.Event()
@@ -414,3 +429,46 @@ with held():
 print(code)
 """
     assert run(code).stdout.strip() == "0"
+
+
+def test_in_a_storm_of_signals_no_hold_and_no_handler_stay_behind():
+    code = """
+import _signal as signal  # whose functions raise when their work is done
+import os, subprocess, sys, time
+from fastnn import _interrupts
+
+def hold():
+    with _interrupts.Interrupts() as training:
+        training.hold()
+        training.release()
+        with _interrupts.held(), _interrupts.Interrupts() as inner:
+            inner.hold()
+            inner.release()
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+block, signals = signal.pthread_sigmask, {signal.SIGINT}
+block(signal.SIG_BLOCK, signals)
+pid = os.getpid()
+send = f"import os\\nwhile os.getppid() == {pid}:\\n os.kill({pid}, 2)\\n for _ in range(500): pass"
+sender = subprocess.Popen([sys.executable, "-c", send], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+raised, left = 0, []
+end = time.monotonic() + 3
+while time.monotonic() < end and not left:
+    try:
+        block(signal.SIG_UNBLOCK, signals)
+        hold()
+        block(signal.SIG_BLOCK, signals)
+    except KeyboardInterrupt:
+        raised += 1
+        try:
+            block(signal.SIG_BLOCK, signals)
+        except KeyboardInterrupt:
+            pass
+    handler = signal.getsignal(signal.SIGINT)
+    if _interrupts._holds or _interrupts._pending or handler is not signal.default_int_handler:
+        left.append((_interrupts._holds, _interrupts._pending, handler))
+sender.kill()
+print(raised > 10, left)
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert printed.stdout.strip() == "True []", printed.stdout + printed.stderr

@@ -455,6 +455,42 @@ print(codes)
     assert two_threads_in_a_process(code) == str([0] * 6)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_ctrl_c_while_a_fork_waits_leaves_no_lock_taken():
+    code = """
+import os, signal, sys, threading, time
+import fastnn.runtime as runtime
+signal.signal(signal.SIGINT, signal.default_int_handler)
+first, second, last = runtime._foreign_locks
+inside, codes = threading.Event(), []
+
+def take(lock, event, seconds):
+    with lock:
+        event.set()
+        time.sleep(seconds)
+
+sys.unraisablehook = lambda hook: codes.append(hook.exc_type.__name__)
+for lock in (first, second, last):
+    thread = threading.Thread(target=take, args=(lock, inside, 0.6))
+    thread.start()
+    inside.wait()
+    inside.clear()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    before = runtime._lock
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if runtime._lock is not before else 3)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    thread.join()
+free = [threading.Event() for _ in range(3)]
+for lock, event in zip((first, second, last), free):
+    threading.Thread(target=take, args=(lock, event, 0), daemon=True).start()
+print(codes, [event.wait(5) for event in free], flush=True)
+os._exit(0)
+"""
+    assert two_threads_in_a_process(code) == str(["KeyboardInterrupt", 0] * 3) + " " + str([True] * 3)
+
+
 # Threads with small stacks.
 
 SMALL_STACKS = """
