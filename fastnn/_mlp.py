@@ -20,7 +20,7 @@ from fastnn._model import Model
 from fastnn._settings import dropped_shares
 from fastnn._sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
 from fastnn._solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
-from fastnn._tables import checked_table, engine_columns, largest, refuse_masked, refuse_times, require_format
+from fastnn._tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
@@ -95,7 +95,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         raise NotImplementedError
 
     def _held_out_table(self, X: Any) -> Any:
-        refuse_masked("X_val", X)
+        validation.refuse_masked("X_val", X)
         table = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
         refuse_times("X_val", X)
         require_format(table)
@@ -123,7 +123,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         given = X, y, sample_weight
         X, y = self._checked_targets(X, y, incremental, first)
         if sample_weight is not None:
-            refuse_masked("sample_weight", sample_weight)
+            validation.refuse_masked("sample_weight", sample_weight)
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
             refuse_times("sample_weight", given[2])
             if sample_weight.min() < 0:
