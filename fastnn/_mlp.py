@@ -26,7 +26,8 @@ from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
+LARGEST_FOR_FLOAT32 = 1e30
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 # What training changes where it is, besides the weights.
 _CHANGED_IN_PLACE = ("_optimizer", "history_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -359,7 +360,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X.shape[1] != len(self.coefs_[0]):
             raise ValueError(f"X must have {len(self.coefs_[0])} features, as coefs_[0] has rows, got {X.shape[1]}")
         network, threads = self._current_network(), self._threads()
-        if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FLOAT32:
+        if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FOR_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector
             network, engine = wider, engine_for(wider._model, NO_RULE, threads)
