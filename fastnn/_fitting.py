@@ -134,7 +134,7 @@ class StochasticFit:
         if held_out is not None:
             self.evaluate = self._evaluation(*held_out, None, None)
         elif estimator.early_stopping:
-            rows, val_rows = self._split(X, y)
+            rows, val_rows = self._split(X, y, weights)
             self.evaluate = self._evaluation(X, y, weights, val_rows)
         self.m = X.shape[0] if rows is None else rows.size
         self.batch = min(200, self.m) if estimator.batch_size == "auto" else int(estimator.batch_size)
@@ -201,7 +201,7 @@ class StochasticFit:
             and self.estimator.epsilon >= SMALLEST_EPSILON
         )
 
-    def _split(self, X: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, X: Any, y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on and those to hold out, as scikit-learn would."""
         estimator = self.estimator
         # As scikit-learn's column of booleans, whose values its messages name.
@@ -213,6 +213,11 @@ class StochasticFit:
         if val_rows.size < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        if weights is not None and not (weights[rows].any() and weights[val_rows].any()):
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number, among the examples that early stopping holds"
+                " out and among the others."
             )
         return rows, val_rows
 

@@ -20,13 +20,14 @@ from fastnn._model import Model
 from fastnn._settings import dropped_shares
 from fastnn._sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
 from fastnn._solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
-from fastnn._tables import checked_table, engine_columns, largest, refuse_masked, refuse_times, require_format
+from fastnn._tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.reference.initializers import INITIALIZERS, draw_weights
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
+LARGEST_FOR_FLOAT32 = 1e30
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 # What training changes where it is, besides the weights.
 _CHANGED_IN_PLACE = ("_optimizer", "history_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -95,7 +96,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         raise NotImplementedError
 
     def _held_out_table(self, X: Any) -> Any:
-        refuse_masked("X_val", X)
+        validation.refuse_masked("X_val", X)
         table = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
         refuse_times("X_val", X)
         require_format(table)
@@ -123,7 +124,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         given = X, y, sample_weight
         X, y = self._checked_targets(X, y, incremental, first)
         if sample_weight is not None:
-            refuse_masked("sample_weight", sample_weight)
+            validation.refuse_masked("sample_weight", sample_weight)
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
             refuse_times("sample_weight", given[2])
             if sample_weight.min() < 0:
@@ -359,7 +360,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X.shape[1] != len(self.coefs_[0]):
             raise ValueError(f"X must have {len(self.coefs_[0])} features, as coefs_[0] has rows, got {X.shape[1]}")
         network, threads = self._current_network(), self._threads()
-        if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FLOAT32:
+        if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FOR_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector
             network, engine = wider, engine_for(wider._model, NO_RULE, threads)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.utils import check_random_state
 
-from fastnn._sklearn_callbacks import UNDER_WAY
+from fastnn._sklearn_callbacks import UNDER_WAY, wants_tasks
 
 __all__ = ["UndoneIfRefused"]
 
@@ -43,7 +43,10 @@ class UndoneIfRefused:
         Reading the state of one takes a tenth of a short fit.
         """
         estimator = self._estimator
-        return estimator.early_stopping or estimator.callbacks is not None or callable(estimator.learning_rate)
+        return (
+            estimator.early_stopping or estimator.callbacks is not None or callable(estimator.learning_rate)
+            or wants_tasks(estimator)
+        )  # fmt: skip
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
         now = self._estimator.__dict__

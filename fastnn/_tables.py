@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from fastnn._model import Model
 from fastnn._workspace import SparseColumns
+from fastnn.validation import refuse_masked
 
 __all__ = [
     "checked_pair",
@@ -17,7 +18,6 @@ __all__ = [
     "engine_columns",
     "engine_targets",
     "largest",
-    "refuse_masked",
     "refuse_other_than_numbers",
     "refuse_times",
     "require_format",
@@ -49,26 +49,18 @@ def _is_finite(numbers: np.ndarray) -> bool:
         return math.isfinite(np.einsum("ij->" if numbers.ndim == 2 else "i->", numbers))
 
 
-def refuse_masked(name: str, value: Any) -> None:
-    """Raise if an array, or a row of a list, has masked values, whose masks scikit-learn's checks drop."""
-    rows = value if isinstance(value, list | tuple) else (value,)
-    masked = sum(int(np.ma.getmaskarray(row).sum()) for row in rows if isinstance(row, np.ma.MaskedArray))
-    if masked:
-        raise ValueError(f"{name} must not have masked values, got {masked}: fill them or leave their examples out")
-
-
 def refuse_times(name: str, value: Any) -> None:
     """Raise for dates and durations where scikit-learn's checks make numbers of them, and of NaT too."""
     if type(value) is np.ndarray and value.dtype.kind in REAL_KINDS:
         return
     try:
-        first = np.asarray(value[:1] if hasattr(value, "__getitem__") else value)
+        array = np.asarray(value)
     except Exception:  # of what is no array, and not like one, scikit-learn makes no numbers
         return
-    if first.dtype.kind in "mM":
-        raise TypeError(f"{name} must hold numbers, got dtype {first.dtype}")
-    if first.dtype.kind == "O":
-        for item in first.flat:
+    if array.dtype.kind in "mM":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+    if array.dtype.kind == "O":
+        for item in array.flat:
             if isinstance(item, np.datetime64 | np.timedelta64):
                 raise TypeError(f"{name} must hold numbers, got {item!r}")
 

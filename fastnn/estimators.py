@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastnn.validation import needed_module
+from fastnn.validation import needed_module, refuse_masked
 
 needed_module("sklearn", "scikit-learn", "fastnn.estimators")
 
@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_array  # noqa: E402
 
 from fastnn._mlp import STOCHASTIC, BaseMLP, Real  # noqa: E402
 from fastnn._refusals import UndoneIfRefused  # noqa: E402
-from fastnn._tables import checked_pair, refuse_masked, refuse_other_than_numbers  # noqa: E402
+from fastnn._tables import checked_pair, refuse_other_than_numbers  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 

@@ -54,6 +54,7 @@ __all__ = [
     "propagation_cache",
     "real_array",
     "real_number",
+    "refuse_masked",
     "require_finite",
     "seed64",
     "target_values",
@@ -206,6 +207,17 @@ def training_data(X: Any, Y: Any, n_y: int | None = None) -> tuple[np.ndarray, n
     require_finite("X", X)
     require_finite("Y", Y)
     return X, Y
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """Raise if an array, or a row of a list, has masked entries, which `numpy.asarray` takes for numbers."""
+    rows = value if isinstance(value, list | tuple) else (value,)
+    masked = sum(int(np.ma.count_masked(row)) for row in rows if isinstance(row, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(
+            f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled, or leave their "
+            "examples out"
+        )
 
 
 def require_finite(name: str, array: np.ndarray, dtype: np.dtype = _FLOAT64) -> None:
@@ -622,10 +634,7 @@ def _refuse_masked_and_sparse(name: str, value: Any) -> None:
             f"{name} must be dense, got a sparse {type(value).__name__}: give its toarray() "
             "(MLPClassifier and MLPRegressor take sparse tables)"
         )
-    parts = value if isinstance(value, list | tuple) else (value,)
-    masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
-    if masked:
-        raise ValueError(f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled")
+    refuse_masked(name, value)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -81,6 +81,7 @@ BAD = {
     "activation of one number": ({"activation": lambda z: z}, {}, "fit"),
     "initializer": ({"initializer": "no such"}, {}, "fit"),
     "too few to hold out": ({"early_stopping": True, "validation_fraction": 0.01}, {}, "fit"),
+    "weights of 0 for all but one": ({"early_stopping": True}, {"sample_weight": np.eye(30)[0]}, "fit"),
     "early stopping by parts": ({"early_stopping": True}, {}, "partial"),
     "fewer features": ({}, {"X": X[:, :3]}, "partial warm"),
     "NaN": ({}, {"X": np.where(X > 1, np.nan, X)}, "fit partial warm"),
@@ -199,3 +200,22 @@ def test_a_refused_fit_changes_nothing(name, bad):
         model.set_params(**good)
         if outputs is not None:
             np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), outputs)
+
+
+def test_a_callback_of_scikit_learns_that_fails_at_once_draws_nothing():
+    pytest.importorskip("sklearn.callback")
+
+    class Failing:
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_end = setup
+        on_fit_task_begin = raises
+
+    model = fastnn.MLPClassifier(5, max_iter=3, random_state=None).fit(X, CLASSES)
+    model.set_callbacks(Failing())
+    before = picture(vars(model)), picture(np.random.mtrand._rand)
+    with pytest.raises(RuntimeError, match="not today"):
+        model.fit(X, CLASSES)
+    assert picture(vars(model)) == before[0]
+    assert picture(np.random.mtrand._rand) == before[1]
