@@ -122,7 +122,9 @@ def _mask() -> int:
         with held():
             numba.get_num_threads()
             _layer_is_loaded = True
-    return numba.get_num_threads()
+    # What `numba.get_num_threads` returns, without its lock: Ctrl-C while a thread takes that leaves it taken, and the
+    # next thread that asks would wait for ever.
+    return parallel._get_num_threads()
 
 
 def _layer() -> str:
@@ -229,7 +231,7 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
             shells.serial(entry, table)
             return 1, ENDED
         team[:] = 0
-        mask = numba.get_num_threads()
+        mask = _mask()
         begin = time.perf_counter_ns()
         if n == mask:
             shells.parallel(entry, table, n)

@@ -472,3 +472,30 @@ print(raised > 10, left)
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert printed.stdout.strip() == "True []", printed.stdout + printed.stderr
+
+
+COUNTING = """
+import signal, threading, numba
+from fastnn.runtime import available_threads
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+available_threads()
+for k in range(4000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-6 + 1e-7 * (k % 200))
+        for _ in range(30):
+            available_threads()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+other = threading.Thread(target=numba.get_num_threads, daemon=True)
+other.start()
+other.join(10)
+print("stuck" if other.is_alive() else "free")
+"""
+
+
+@pytest.mark.needs_jit
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that sends signals")
+def test_ctrl_c_leaves_no_lock_of_numba_taken():
+    assert run(COUNTING).stdout.strip() == "free"
