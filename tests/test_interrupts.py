@@ -31,7 +31,7 @@ class Interrupting:
             signal.raise_signal(signal.SIGINT)
 
 def data():
-    import numpy as np
+    import numpy as np  # loaded by then, for nobody would hold Ctrl-C back here
     X = np.random.RandomState(0).randn(3, 50)
     return X, X[:1] > 0
 
@@ -51,8 +51,9 @@ def model():
     return optimization.model(*data(), [3, 4, 1], "adam", num_epochs=3, print_cost=False)["W1"]
 
 def estimator():
+    model = fastnn.MLPClassifier((5,), random_state=0, max_iter=3)
     X, Y = data()
-    model = fastnn.MLPClassifier((5,), random_state=0, max_iter=3).fit(X.T, Y[0])
+    model.fit(X.T, Y[0])
     return model.predict_proba(X.T) if model.n_iter_ == 3 else None
 
 def child(call, count):
