@@ -204,6 +204,7 @@ def four_threads(two_threads, monkeypatch):
         threading_layer=lambda: "omp",
     )
     monkeypatch.setattr(runtime, "numba", fake)
+    monkeypatch.setattr(runtime, "parallel", types.SimpleNamespace(_get_num_threads=fake.get_num_threads))
     monkeypatch.setattr(sys.modules[__name__], "numba", fake)
     monkeypatch.setattr(runtime, "_spent_ns", 0)
     monkeypatch.setattr(runtime, "_lost_ns", 0)
