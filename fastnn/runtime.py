@@ -447,11 +447,11 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     `model`. The code for teams of threads is compiled only where this process may use more than one core. Nothing
     happens with NUMBA_DISABLE_JIT=1.
 
-    It is kept in the first of these folders that can be written: in NUMBA_CACHE_DIR if that is set, beside the package,
-    in the user's cache. It is read from all three, so that a filled folder may be read-only. Where none can be written,
-    a line on stderr says so. Another model of processor and other versions of fastnn and numba have code of their own.
-    A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may write to such
-    a folder decides what runs in your processes.
+    It is kept in NUMBA_CACHE_DIR if that is set; otherwise beside the package, or where that cannot be written in the
+    user's cache, and read from both. So a filled folder may be read-only. Where none can be written and code has to be
+    compiled, a line on stderr says so. Another model of processor and other versions of fastnn and numba have code of
+    their own. A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may
+    write to such a folder decides what runs in your processes.
 
     Examples
     --------

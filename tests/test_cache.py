@@ -98,13 +98,13 @@ def zipped(package, archive):
             file.write(path, path.relative_to(package.parent))
 
 
-@pytest.mark.parametrize("name", ["app.zip", "app.pyz"])
+@pytest.mark.parametrize("name", ["app.zip", pytest.param("app.pyz", marks=pytest.mark.slow)])
 def test_a_zip_keeps_its_code_until_it_is_replaced(tmp_path, name):
     package, archive = copied(tmp_path), tmp_path / name
     own = {"XDG_CACHE_HOME": str(tmp_path / "own"), "root": archive}
     zipped(package, archive)
     assert numbers(run("", **own)) == FRESH
-    assert output(run(tmp_path / "asked", **own)) == (LOADED, "")
+    assert output(run("", **own)) == (LOADED, "")
     edit(package, *EDIT)
     zipped(package, archive)
     assert numbers(run("", **own)) == FRESH_AND_EDITED
@@ -132,7 +132,8 @@ print(*network.vector.tobytes())
     assert err == ""
 
 
-@pytest.mark.parametrize("packed", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
 def test_bytecode_without_sources(tmp_path, packed):
     package, cache = copied(tmp_path), tmp_path / "cache"
     root = tmp_path / "app.pyz" if packed else package.parent
@@ -186,6 +187,7 @@ sys.meta_path.insert(0, FromMemory(pathlib.Path(sys.path.pop(1))))
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_not_cached(tmp_path):
     for _ in range(2):
         result, err = output(run(tmp_path, IMPORTED_FROM_MEMORY + RUN))
@@ -213,6 +215,7 @@ def test_a_full_disk_costs_the_cache_only(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_writes(tmp_path):
     killed = FILES_OF_4_KB.replace(
         "import resource, signal", "import resource, signal\nsignal.signal(signal.SIGXFSZ, 0)"
@@ -318,7 +321,7 @@ def test_a_user_without_a_home_finds_no_cache_in_the_working_directory(package, 
     assert not list(here.iterdir())
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_folder_that_was_filled_before_may_be_read_only(package, tmp_path, asked):
     lock(package, False)
     cache = tmp_path / "cache" if asked else ""

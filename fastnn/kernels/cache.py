@@ -62,17 +62,17 @@ def _digest(*parts):
 
 @functools.lru_cache
 def _folders(chosen):
-    # As numba has them: what NUMBA_CACHE_DIR has chosen, beside the sources, the user's own.
+    # As numba has them: the one that NUMBA_CACHE_DIR has chosen; otherwise beside the sources, and the user's own.
     if FINGERPRINT is None:
         return ()
     # By what the code was compiled from, not by the path of the package: a cluster unpacks each job's zip elsewhere.
     name = f"fastnn_{FINGERPRINT[:16]}"
-    folders = [os.path.join(os.path.abspath(chosen), name)] if chosen else []
-    if os.path.isdir(_HERE):
-        folders.append(os.path.join(_HERE, "__pycache__"))
+    if chosen:
+        return (os.path.join(os.path.abspath(chosen), name),)
+    beside = (os.path.join(_HERE, "__pycache__"),) if os.path.isdir(_HERE) else ()
     own = AppDirs(appname="numba", appauthor=False).user_cache_dir
     # Without a home it is "~/.cache", in whatever folder the process happens to be.
-    return (*folders, os.path.join(own, name)) if os.path.isabs(own) else tuple(folders)
+    return (*beside, os.path.join(own, name)) if os.path.isabs(own) else beside
 
 
 @functools.lru_cache
