@@ -96,7 +96,7 @@ def test_sparse_tables_are_refused_in_words(side, form):
 
 @side
 @pytest.mark.parametrize(("dtype", "form"), [("uint8", "C"), ("int16", "F"), ("float32", "C"), ("float64", "F")])
-@pytest.mark.parametrize("m", [4, 5000])
+@pytest.mark.parametrize("m", [4, pytest.param(5000, marks=pytest.mark.needs_jit)])
 def test_labels_out_of_range_are_refused_by_steps_too(side, dtype, form, m):
     X, Y = np.ones((3, m)), np.zeros((2, m), dtype, form)
     Y[1, m // 2] = 1

@@ -113,7 +113,7 @@ def test_an_interrupted_load_can_be_repeated(name, counts):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["predict", "step", "model", "estimator"])
 def test_an_interrupted_load_can_be_repeated_wherever_it_was(name):
-    interrupted_loads(name, range(10, 1200, 35))
+    interrupted_loads(name, range(10, 1200, 90))
 
 
 @pytest.fixture(autouse=True)
