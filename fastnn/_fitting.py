@@ -29,7 +29,7 @@ FIRST_SLICE = 1_000_000
 # What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
 # have no end, and a network that trains comes to some thousand times the guess.
 LARGEST_GRADIENT = 1e14
-# Targets: of larger ones an epoch takes so little of the loss that it is lost in rounding (seen from 1e7 on).
+# Targets: of larger ones an epoch takes so little of the loss that it is lost in rounding.
 LARGEST_TARGET = 1e6
 # Sample weights, or their reciprocals, which multiply losses and gradients; and what is added to Adam's root.
 LARGEST_WEIGHT, SMALLEST_EPSILON = 1e6, 1e-18

@@ -1,6 +1,6 @@
 """Ctrl-C while code is loaded, or while compiled code changes weights and moments."""
 
-# Not `signal`, which makes enumerations of what these take and return: 20 us for a fit of 400.
+# Not `signal`, which makes enumerations of what these take and return, at every fit.
 import _signal as signal
 import importlib
 import os

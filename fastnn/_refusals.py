@@ -40,7 +40,7 @@ class UndoneIfRefused:
     def _may_be_late(self) -> bool:
         """Whether something may be refused after first weights were drawn from a stream that others use.
 
-        Reading the state of one takes a tenth of a short fit.
+        Reading the state of one takes a good part of a short fit.
         """
         estimator = self._estimator
         return (

@@ -487,7 +487,7 @@ class Trainer:
         X = checks.columns("X", X, sizes[0])
         m = X.shape[1]
         Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
-        # A small net's step takes 10 us: the sentence's own way to the extremes would take 2.
+        # By methods, whose call is short beside a small net's step; the sentence is the slow way's.
         if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
             checks.target_values("Y", Y, settings.loss)
         if sample_weight is not None:

@@ -621,7 +621,7 @@ def _converted(name: str, value: Any) -> np.ndarray:
 def _extremes(array: np.ndarray) -> tuple[float, float]:
     """Return the smallest and the largest element, NaN if there is one."""
     if array.size < _FEW:
-        # Sooner by 1 us and more, but copies what is not contiguous.
+        # Methods of an array are called faster than ufuncs' reductions, but copy what is not contiguous.
         return array.item(array.argmin()), array.item(array.argmax())
     with np.errstate(invalid="ignore"):
         return array.min(), array.max()
