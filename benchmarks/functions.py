@@ -115,7 +115,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["course", "large", "loop"], help="one of the three tables")
     only = parser.parse_args().only
-    from fastnn import optimization, runtime
+    from fastnn import optimization
+    from fastnn.engine import runtime
     from fastnn.reference import optimization as reference
 
     print(f"{runtime.available_threads()} threads, numpy {np.__version__}; medians of {ROUNDS} rounds, float64")

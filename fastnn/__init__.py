@@ -19,21 +19,21 @@ True
 
 from typing import TYPE_CHECKING, Any
 
-from fastnn._interrupts import imported
+from fastnn.interrupts import imported
 
 if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
-    from fastnn._gradient_check import gradient_check
-    from fastnn._history import History
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
+    from fastnn.engine.runtime import show_config, warmup
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.finite_differences import gradient_check
+    from fastnn.history import History
     from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
-    from fastnn.runtime import show_config, warmup
     from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
-    from fastnn.training import Trainer, train
+    from fastnn.trainer import Trainer, train
 
     __version__: str
 

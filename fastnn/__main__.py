@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastnn.datasets import Data
-    from fastnn.experiments import Experiment, Outcome
+    from fastnn.course.datasets import Data
+    from fastnn.course.experiments import Experiment, Outcome
 
 __all__ = ["main"]
 
@@ -93,7 +93,7 @@ def _say(sentence: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    from fastnn.experiments import EXPERIMENTS
+    from fastnn.course.experiments import EXPERIMENTS
 
     groups = groupby(EXPERIMENTS.values(), key=lambda experiment: experiment.group)
     listed = [f"  {group:<22} {' '.join(experiment.name for experiment in of_group)}" for group, of_group in groups]
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _names(text: str) -> list[str]:
     """Return the names of experiments in a comma-separated text."""
-    from fastnn.experiments import EXPERIMENTS
+    from fastnn.course.experiments import EXPERIMENTS
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in EXPERIMENTS]
@@ -149,8 +149,8 @@ def _run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
     from tqdm.contrib import DummyTqdmFile
 
-    from fastnn.experiments import EXPERIMENTS, run, warm_up
-    from fastnn.runtime import available_threads
+    from fastnn.course.experiments import EXPERIMENTS, run, warm_up
+    from fastnn.engine.runtime import available_threads
 
     if options.threads is not None:
         available = available_threads()
@@ -202,7 +202,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _data(chosen: Sequence["Experiment"], path: str | None) -> tuple[dict[str, "Data"], bool]:
     """Return the data sets that the experiments need, and whether football is the stand-in."""
-    from fastnn import datasets
+    from fastnn.course import datasets
 
     try:
         file = datasets.football_file(path)
@@ -232,10 +232,10 @@ def _prepare(folder: Path) -> None:
 
 def _draw(outcomes: Sequence["Outcome"], stand_in: bool, folder: Path) -> list[Path]:
     """Write the figures, and return their files."""
-    from fastnn import plots
+    from fastnn.course import figures
 
     files = [folder / "costs.png", folder / "boundaries.png"]
-    for file, draw in zip(files, (plots.cost_curves, plots.decision_boundaries), strict=True):
+    for file, draw in zip(files, (figures.cost_curves, figures.decision_boundaries), strict=True):
         draw(outcomes, stand_in).savefig(file)
     return files
 
@@ -296,7 +296,7 @@ def _machine() -> str:
     import numpy as np
 
     import fastnn
-    from fastnn.runtime import available_threads
+    from fastnn.engine.runtime import available_threads
 
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):

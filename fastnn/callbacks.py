@@ -23,8 +23,8 @@ from warnings import catch_warnings, simplefilter, warn
 
 import numpy as np
 
-from fastnn import validation
-from fastnn._history import History
+from fastnn import checks
+from fastnn.history import History
 from fastnn.network import Network
 
 __all__ = ["Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar", "running"]
@@ -148,9 +148,9 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         self.monitor = _checked_monitor(self.monitor)
-        self.patience = validation.count("patience", self.patience, 1)
-        self.min_delta = validation.not_negative("min_delta", self.min_delta)
-        self.restore_best = validation.flag("restore_best", self.restore_best)
+        self.patience = checks.count("patience", self.patience, 1)
+        self.min_delta = checks.not_negative("min_delta", self.min_delta)
+        self.restore_best = checks.flag("restore_best", self.restore_best)
 
     def begin(self, owner: Any, history: History, epochs: int) -> None:
         """Forget earlier trainings."""
@@ -250,10 +250,10 @@ class Checkpoint:
                 f"path must have no braces but {{epoch}} and doubled ones, got {str(self.path)!r}"
             ) from None
         self.monitor = _checked_monitor(self.monitor)
-        self.save_best_only = validation.flag("save_best_only", self.save_best_only)
+        self.save_best_only = checks.flag("save_best_only", self.save_best_only)
         if self.monitor is not None and not self.save_best_only:
             raise ValueError(f"monitor needs save_best_only=True, got monitor={self.monitor!r} without it")
-        self.every = validation.count("every", self.every, 1)
+        self.every = checks.count("every", self.every, 1)
 
     def begin(self, owner: Any, history: History, epochs: int) -> None:
         """Forget earlier trainings, and see whether there is a place to write to."""
@@ -382,7 +382,7 @@ class LearningRateScheduler:
         """Set the rate of an epoch, if one comes."""
         if epoch < self._epochs:
             rate = owner.get_learning_rate()
-            owner.set_learning_rate(validation.not_negative(f"schedule({epoch}, {rate})", self.schedule(epoch, rate)))
+            owner.set_learning_rate(checks.not_negative(f"schedule({epoch}, {rate})", self.schedule(epoch, rate)))
 
 
 @dataclass(eq=False)
@@ -417,7 +417,7 @@ class ProgressBar:
         if not isinstance(self.description, str):
             raise TypeError(f"description must be a string, got {self.description!r}")
         if self.leave is not None:
-            self.leave = validation.flag("leave", self.leave)
+            self.leave = checks.flag("leave", self.leave)
         self._bar = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -428,7 +428,7 @@ class ProgressBar:
         with catch_warnings():
             # Without widgets tqdm warns that a notebook gets the terminal's bar.
             simplefilter("ignore")
-            tqdm = validation.needed_module("tqdm.auto", "tqdm", "ProgressBar").tqdm
+            tqdm = checks.needed_module("tqdm.auto", "tqdm", "ProgressBar").tqdm
         self._bar = tqdm(
             total=epochs, desc=self.description or None, leave=self.leave, unit=" epochs", dynamic_ncols=True
         )
@@ -456,7 +456,7 @@ def _network_of(owner: Any) -> Network:
 
 def _checked_monitor(monitor: Any) -> str | None:
     """Return the name of what is monitored, or None."""
-    return None if monitor is None else validation.one_of("monitor", monitor, _MONITORED)
+    return None if monitor is None else checks.one_of("monitor", monitor, _MONITORED)
 
 
 def _recorded_monitor(monitor: str | None, history: History) -> str:

@@ -7,8 +7,9 @@ reference's own.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn._propagation import (
+from fastnn import checks
+from fastnn.course.model_run import SLICE_SECONDS
+from fastnn.course.propagation import (
     FMA_NS,
     SIGMOID_NS,
     backward,
@@ -18,11 +19,12 @@ from fastnn._propagation import (
     sigmoid,
     total_cross_entropy,
 )
-from fastnn._training import SLICE_SECONDS
-from fastnn.kernels.gradient_check import BLOCK, cost_differences
-from fastnn.kernels.matmul import products
+from fastnn.engine.runtime import available_threads, launch
+from fastnn.kernels.course.gradient_check import BLOCK, cost_differences
+from fastnn.kernels.matmul.matrices import products
 from fastnn.reference import gradient_checking as reference
-from fastnn.reference import layers
+from fastnn.reference.course import layers
+from fastnn.reference.course.layers import Arrays
 from fastnn.reference.gradient_checking import (
     backward_propagation,
     dictionary_to_vector,
@@ -31,8 +33,6 @@ from fastnn.reference.gradient_checking import (
     gradients_to_vector,
     vector_to_dictionary,
 )
-from fastnn.reference.layers import Arrays
-from fastnn.runtime import available_threads, launch
 
 __all__ = [
     "backward_propagation",
@@ -53,14 +53,14 @@ __all__ = [
 def forward_propagation_n(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, parameters: Arrays
 ) -> tuple[np.floating, tuple[np.ndarray, ...]]:
-    X, Y = validation.labelled_examples(X, Y, parameters, "Y")
+    X, Y = checks.labelled_examples(X, Y, parameters, "Y")
     A, cache = forward(layers.input_for(X, parameters), parameters)
     return 1.0 / X.shape[1] * total_cross_entropy(A, Y, skip_nan=False), cache
 
 
 @documented_as(reference.backward_propagation_n)
 def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
     return backward(X, Y, cache, "dZ", "dA", mean=False)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn._propagation import (
+from fastnn import checks
+from fastnn.course.model_run import PLAIN, CourseTraining, without_rate
+from fastnn.course.propagation import (
     backward_propagation,
     documented_as,
     forward_propagation,
@@ -20,9 +21,9 @@ from fastnn._propagation import (
     relu,
     sigmoid,
 )
-from fastnn._training import PLAIN, CourseTraining, without_rate
-from fastnn._updates import update_parameters
+from fastnn.course.updates import update_parameters
 from fastnn.reference import initialization as reference
+from fastnn.reference.course.layers import Arrays
 from fastnn.reference.initialization import (
     INITIALIZERS,
     initialize_parameters_he,
@@ -32,7 +33,6 @@ from fastnn.reference.initialization import (
     load_dataset,
     plot_decision_boundary,
 )
-from fastnn.reference.layers import Arrays
 
 __all__ = [
     "backward_propagation",
@@ -55,7 +55,7 @@ __all__ = [
 
 @documented_as(reference.compute_loss)
 def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+    return mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
 @documented_as(reference.model)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn._history import History
-from fastnn._interrupts import imported
+from fastnn import checks
+from fastnn.history import History
+from fastnn.interrupts import imported
 from fastnn.network import Network
 
 if TYPE_CHECKING:
@@ -156,17 +156,17 @@ def plot_decision_boundary(
     if isinstance(estimator, Network) or not callable(getattr(estimator, "predict", None)):
         raise TypeError(f"estimator must have predict for examples in rows, got {type(estimator).__name__}")
     framed = hasattr(X, "columns")
-    points = validation.real_array("X", X)
+    points = checks.real_array("X", X)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"X must have shape (m, 2) to be drawn in the plane, got shape {points.shape}")
-    validation.require_finite("X", points)
+    checks.require_finite("X", points)
     X, points = X if framed else points, points.astype(np.float64)
     y = np.asarray(y)
     if y.shape not in ((len(points),), (len(points), 1)):
         raise ValueError(f"y must have shape ({len(points)},), one value for each row of X, got shape {y.shape}")
     y = y.ravel()
-    resolution = validation.count("resolution", resolution, 2)
-    if validation.flag("probabilities", probabilities) and not hasattr(estimator, "predict_proba"):
+    resolution = checks.count("resolution", resolution, 2)
+    if checks.flag("probabilities", probabilities) and not hasattr(estimator, "predict_proba"):
         raise TypeError(f"probabilities needs an estimator with predict_proba, got {type(estimator).__name__}")
     axes = _checked_axes("plot_decision_boundary", axes)
 
@@ -294,7 +294,7 @@ def _like(X: Any, points: np.ndarray) -> Any:
 
 def _checked_axes(name: str, axes: Any) -> "Axes":
     """Return the caller's axes, or those of a new figure."""
-    Axes = validation.needed_module("matplotlib.axes", "matplotlib", name).Axes
+    Axes = checks.needed_module("matplotlib.axes", "matplotlib", name).Axes
     if axes is None:
         return _new_axes()
     if not isinstance(axes, Axes):

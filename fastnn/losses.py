@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fastnn import validation
+from fastnn import checks
 
 __all__ = ["HIDDEN_ACTIVATIONS", "LOSSES", "OUTPUTS", "SMOOTHED", "checked_loss"]
 
@@ -57,4 +57,4 @@ def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
         if output == "softmax":
             raise ValueError("loss of a softmax output must be 'cross_entropy', got a function")
         return loss
-    return validation.one_of(f"loss of a {output} output", loss, LOSSES[output])
+    return checks.one_of(f"loss of a {output} output", loss, LOSSES[output])

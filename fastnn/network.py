@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn import validation
-from fastnn._interrupts import imported
-from fastnn._model import Model, aligned_zeros
-from fastnn._settings import name_of
+from fastnn import checks
+from fastnn.initializers import draw_weights
+from fastnn.interrupts import imported
 from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS, checked_loss
 from fastnn.optimizers import SGD
-from fastnn.reference.initializers import draw_weights
+from fastnn.specs.model import Model, aligned_zeros
+from fastnn.specs.settings import name_of
 
 __all__ = ["ForwardCache", "Network"]
 
@@ -54,7 +54,7 @@ class Network:
         ``"linear"``, ``"sigmoid"`` or ``"softmax"`` (over the outputs of an example).
     initializer : str
         ``"zeros"``, ``"normal"``, ``"he"``, ``"he_uniform"``, ``"glorot"``, ``"glorot_uniform"``, ``"lecun"`` or
-        ``"lecun_uniform"``: see `fastnn.reference.initializers.draw_weights`. Biases start at zero.
+        ``"lecun_uniform"``: see `fastnn.initializers.draw_weights`. Biases start at zero.
     dtype : dtype
         float32 or float64: of the parameters, the arithmetic and the results.
     seed : int, optional
@@ -110,12 +110,12 @@ class Network:
         dtype: DTypeLike = "float64",
         seed: int | None = None,
     ) -> None:
-        sizes = validation.layer_sizes("layer_sizes", layer_sizes)
-        number_type = validation.float_dtype("dtype", dtype)
+        sizes = checks.layer_sizes("layer_sizes", layer_sizes)
+        number_type = checks.float_dtype("dtype", dtype)
         model = Model(
             sizes=tuple(sizes),
             hidden=_per_hidden_layer(hidden_activation, len(sizes) - 2, number_type),
-            output=validation.one_of("output", output, OUTPUTS),
+            output=checks.one_of("output", output, OUTPUTS),
             loss=checked_loss(None, output),
             dtype=number_type,
             optimizer=SGD(0.0),
@@ -226,7 +226,7 @@ class Network:
         >>> net.predict([[1.0], [2.0]]).shape
         (3, 1)
         """
-        return self._engine().predict(self._vector, validation.columns("X", X, self._input_shape[0]))
+        return self._engine().predict(self._vector, checks.columns("X", X, self._input_shape[0]))
 
     def predict_one(self, x: ArrayLike) -> np.ndarray:
         """Compute the outputs for one example, with as little overhead as possible.
@@ -301,7 +301,7 @@ class Network:
         >>> print(grads["dW1"], grads["db1"])
         [[3. 7.]] [[2.]]
         """
-        X = validation.columns("X", X, self._input_shape[0])
+        X = checks.columns("X", X, self._input_shape[0])
         A, inner = self._engine().forward(self._vector, X)
         return A, ForwardCache(self, inner, X.shape[1])
 
@@ -344,7 +344,7 @@ class Network:
                 "cache must be this network's, got one that another network's forward returned "
                 "(a copy of both comes from copy.deepcopy((network, cache)))"
             )
-        dA = validation.columns("dA", dA, self.layer_sizes[-1])
+        dA = checks.columns("dA", dA, self.layer_sizes[-1])
         if dA.shape[1] != cache._m:
             raise ValueError(f"dA must have one column for each of the {cache._m} examples, got shape {dA.shape}")
         gradient, dX = self._engine().backward(self._vector, dA, cache._inner)
@@ -353,7 +353,7 @@ class Network:
     @staticmethod
     def _engine_class() -> type:
         """Return the engine that computes; the reference's network overrides it."""
-        return imported("fastnn._engine").Engine
+        return imported("fastnn.engine.engine").Engine
 
     def _engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""
@@ -370,7 +370,7 @@ class Network:
 
     def _example(self, x: ArrayLike) -> np.ndarray:
         """Return a copy of one example that may be written: numba would compile anew for arrays that may not."""
-        array = validation.real_array("x", x)
+        array = checks.real_array("x", x)
         n_x = self._input_shape[0]
         if array.shape not in ((n_x,), (n_x, 1)):
             raise ValueError(f"x must have shape ({n_x},), got shape {array.shape}")
@@ -382,8 +382,8 @@ def _per_hidden_layer(activation: Any, n_hidden: int, dtype: np.dtype) -> tuple[
 
     def checked(name: str, value: Any) -> str | Callable:
         if callable(value):
-            return validation.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
-        return validation.one_of(name, value, HIDDEN_ACTIVATIONS)
+            return checks.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
+        return checks.one_of(name, value, HIDDEN_ACTIVATIONS)
 
     if isinstance(activation, str) or callable(activation) or not isinstance(activation, Sequence):
         return (checked("hidden_activation", activation),) * n_hidden

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn._propagation import (
+from fastnn import checks
+from fastnn.course.model_run import CourseTraining
+from fastnn.course.propagation import (
     backward_propagation,
     documented_as,
     forward_propagation,
@@ -20,15 +21,14 @@ from fastnn._propagation import (
     sigmoid,
     total_cross_entropy,
 )
-from fastnn._training import CourseTraining
-from fastnn._updates import (
+from fastnn.course.updates import (
     update_parameters_with_adam,
     update_parameters_with_gd,
     update_parameters_with_momentum,
 )
-from fastnn.kernels import updates
+from fastnn.kernels.formulas import optimizers
 from fastnn.reference import optimization as reference
-from fastnn.reference.layers import Arrays
+from fastnn.reference.course.layers import Arrays
 from fastnn.reference.optimization import (
     Decay,
     initialize_adam,
@@ -73,7 +73,7 @@ _FIRST_SEED = 11
 
 @documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return total_cross_entropy(*validation.outputs_and_labels("a3", a3, Y), skip_nan=False)
+    return total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
 
 
 @documented_as(reference.model)
@@ -117,9 +117,9 @@ def _train(
 ) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
     rule = {
-        "gd": (updates.SGD, 0.0, 0.0, 0.0),
-        "momentum": (updates.AVERAGED, float(beta), 0.0, 0.0),
-        "adam": (updates.ADAM, float(beta1), float(beta2), float(epsilon)),
+        "gd": (optimizers.SGD, 0.0, 0.0, 0.0),
+        "momentum": (optimizers.AVERAGED, float(beta), 0.0, 0.0),
+        "adam": (optimizers.ADAM, float(beta1), float(beta2), float(epsilon)),
     }[optimizer]
     training = CourseTraining(
         initialize_parameters(layers_dims), X, Y, rule, batch=mini_batch_size, first_seed=_FIRST_SEED
@@ -129,7 +129,7 @@ def _train(
 
         def next_rate(epoch: int) -> float:
             rate = decay(learning_rate, epoch, decay_rate)
-            return validation.real_number("the learning rate that decay returns", rate)
+            return checks.real_number("the learning rate that decay returns", rate)
 
     parameters = training.run(num_epochs, learning_rate, report, 100, next_rate)
     if num_epochs:

@@ -8,7 +8,7 @@ quotients are taken element by element.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastnn import validation
+from fastnn import checks
 
 __all__ = ["LBFGS", "SGD", "AMSGrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSProp"]
 
@@ -65,11 +65,11 @@ class SGD(Optimizer):
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        momentum = validation.decay_factor("momentum", self.momentum)
-        nesterov = validation.flag("nesterov", self.nesterov)
+        momentum = checks.decay_factor("momentum", self.momentum)
+        nesterov = checks.flag("nesterov", self.nesterov)
         if nesterov and momentum == 0:
             raise ValueError("nesterov needs momentum: momentum must be in (0, 1), got 0")
-        rate = validation.learning_rate(self.learning_rate)
+        rate = checks.learning_rate(self.learning_rate)
         self._checked(learning_rate=rate, momentum=momentum, nesterov=nesterov)
 
 
@@ -107,8 +107,8 @@ class Momentum(Optimizer):
     beta: float = 0.9
 
     def __post_init__(self) -> None:
-        rate = validation.learning_rate(self.learning_rate)
-        self._checked(learning_rate=rate, beta=validation.decay_factor("beta", self.beta))
+        rate = checks.learning_rate(self.learning_rate)
+        self._checked(learning_rate=rate, beta=checks.decay_factor("beta", self.beta))
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ class RMSProp(Optimizer):
 
     def __post_init__(self) -> None:
         self._checked(
-            learning_rate=validation.learning_rate(self.learning_rate),
-            rho=validation.decay_factor("rho", self.rho),
-            epsilon=validation.positive_number("epsilon", self.epsilon),
+            learning_rate=checks.learning_rate(self.learning_rate),
+            rho=checks.decay_factor("rho", self.rho),
+            epsilon=checks.positive_number("epsilon", self.epsilon),
         )
 
 
@@ -162,10 +162,10 @@ class _Moments(Optimizer):
 
     def _check_moments(self) -> None:
         self._checked(
-            learning_rate=validation.learning_rate(self.learning_rate),
-            beta1=validation.decay_factor("beta1", self.beta1),
-            beta2=validation.decay_factor("beta2", self.beta2),
-            epsilon=validation.positive_number("epsilon", self.epsilon),
+            learning_rate=checks.learning_rate(self.learning_rate),
+            beta1=checks.decay_factor("beta1", self.beta1),
+            beta2=checks.decay_factor("beta2", self.beta2),
+            epsilon=checks.positive_number("epsilon", self.epsilon),
         )
 
 
@@ -297,7 +297,7 @@ class AdamW(_Moments):
 
     def __post_init__(self) -> None:
         self._check_moments()
-        self._checked(weight_decay=validation.not_negative("weight_decay", self.weight_decay))
+        self._checked(weight_decay=checks.not_negative("weight_decay", self.weight_decay))
 
 
 @dataclass(frozen=True)
@@ -333,6 +333,6 @@ class LBFGS(Optimizer):
 
     def __post_init__(self) -> None:
         self._checked(
-            history_size=validation.count("history_size", self.history_size, 1),
-            tolerance=validation.not_negative("tolerance", self.tolerance),
+            history_size=checks.count("history_size", self.history_size, 1),
+            tolerance=checks.not_negative("tolerance", self.tolerance),
         )

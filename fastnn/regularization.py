@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn._propagation import (
+from fastnn import checks
+from fastnn.course.model_run import PLAIN, CourseTraining, without_rate
+from fastnn.course.propagation import (
     backward,
     documented_as,
     forward,
@@ -22,11 +23,10 @@ from fastnn._propagation import (
     sigmoid,
     squared_weights,
 )
-from fastnn._training import PLAIN, CourseTraining, without_rate
-from fastnn._updates import update_parameters
-from fastnn.reference import layers
+from fastnn.course.updates import update_parameters
 from fastnn.reference import regularization as reference
-from fastnn.reference.layers import Arrays
+from fastnn.reference.course import layers
+from fastnn.reference.course.layers import Arrays
 from fastnn.reference.regularization import (
     initialize_parameters,
     load_2D_dataset,
@@ -57,22 +57,22 @@ __all__ = [
 
 @documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+    return mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
 @documented_as(reference.compute_cost_with_regularization)
 def compute_cost_with_regularization(  # noqa: D103
     A3: ArrayLike, Y: ArrayLike, parameters: Arrays, lambd: float
 ) -> np.floating:
-    A3, Y = validation.outputs_and_labels("A3", A3, Y)
-    validation.parameter_arrays(parameters)
-    penalty = validation.l2_penalty(lambd) / (2 * Y.shape[1])
+    A3, Y = checks.outputs_and_labels("A3", A3, Y)
+    checks.parameter_arrays(parameters)
+    penalty = checks.l2_penalty(lambd) / (2 * Y.shape[1])
     return mean_cross_entropy(A3, Y) + penalty * squared_weights(parameters)
 
 
 @documented_as(reference.backward_propagation)
 def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
     return backward(X, Y, cache, "dZ", "dA", mean=False)
 
 
@@ -80,17 +80,17 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ..
 def backward_propagation_with_regularization(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], lambd: float
 ) -> Arrays:
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, lambd=validation.l2_penalty(lambd))
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
+    return backward(X, Y, cache, "dZ", "dA", mean=False, lambd=checks.l2_penalty(lambd))
 
 
 @documented_as(reference.forward_propagation_with_dropout)
 def forward_propagation_with_dropout(  # noqa: D103
     X: ArrayLike, parameters: Arrays, keep_prob: float = 0.5
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    X = validation.examples("X", X)
-    validation.network(parameters, X.shape[0])
-    keep_prob = validation.keep_probability(keep_prob)
+    X = checks.examples("X", X)
+    checks.network(parameters, X.shape[0])
+    keep_prob = checks.keep_probability(keep_prob)
     np.random.seed(1)
     return forward(layers.input_for(X, parameters), parameters, keep_prob)
 
@@ -99,8 +99,8 @@ def forward_propagation_with_dropout(  # noqa: D103
 def backward_propagation_with_dropout(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], keep_prob: float
 ) -> Arrays:
-    X, Y = validation.backward_arguments(X, Y, cache, 5)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, keep_prob=validation.keep_probability(keep_prob))
+    X, Y = checks.backward_arguments(X, Y, cache, 5)
+    return backward(X, Y, cache, "dZ", "dA", mean=False, keep_prob=checks.keep_probability(keep_prob))
 
 
 @documented_as(reference.model)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastnn import validation
+from fastnn import checks
 
 __all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "StepDecay", "rates"]
 
@@ -20,7 +20,7 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        return float(self._at(np.array([validation.count("step", step, 0)], np.float64))[0])
+        return float(self._at(np.array([checks.count("step", step, 0)], np.float64))[0])
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
         """Return the rates of many steps; both ways of asking end here, so they agree to the last bit."""
@@ -56,7 +56,7 @@ class Constant(Schedule):
     learning_rate: float
 
     def __post_init__(self) -> None:
-        self._checked(learning_rate=validation.not_negative("learning_rate", self.learning_rate))
+        self._checked(learning_rate=checks.not_negative("learning_rate", self.learning_rate))
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
         return np.full(steps.shape, self.learning_rate)
@@ -94,9 +94,9 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         self._checked(
-            learning_rate=validation.not_negative("learning_rate", self.learning_rate),
-            every=validation.count("every", self.every, 1),
-            factor=validation.positive_number("factor", self.factor),
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
+            every=checks.count("every", self.every, 1),
+            factor=checks.positive_number("factor", self.factor),
         )
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
@@ -135,8 +135,8 @@ class InverseScaling(Schedule):
 
     def __post_init__(self) -> None:
         self._checked(
-            learning_rate=validation.not_negative("learning_rate", self.learning_rate),
-            power=validation.not_negative("power", self.power),
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
+            power=checks.not_negative("power", self.power),
         )
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
@@ -185,15 +185,15 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        steps = validation.count("steps", self.steps, 1)
-        warmup = validation.count("warmup", self.warmup, 0)
+        steps = checks.count("steps", self.steps, 1)
+        warmup = checks.count("warmup", self.warmup, 0)
         if warmup >= steps:
             raise ValueError(f"warmup must be less than steps, {steps}, got {warmup}")
         self._checked(
-            learning_rate=validation.not_negative("learning_rate", self.learning_rate),
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
             steps=steps,
             warmup=warmup,
-            final=validation.not_negative("final", self.final),
+            final=checks.not_negative("final", self.final),
         )
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
@@ -247,15 +247,15 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        pct_start = validation.real_number("pct_start", self.pct_start)
+        pct_start = checks.real_number("pct_start", self.pct_start)
         if not 0.0 <= pct_start <= 1.0:
             raise ValueError(f"pct_start must be in [0, 1], got {self.pct_start}")
         self._checked(
-            learning_rate=validation.not_negative("learning_rate", self.learning_rate),
-            steps=validation.count("steps", self.steps, 1),
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
+            steps=checks.count("steps", self.steps, 1),
             pct_start=pct_start,
-            div_factor=validation.positive_number("div_factor", self.div_factor),
-            final_div_factor=validation.positive_number("final_div_factor", self.final_div_factor),
+            div_factor=checks.positive_number("div_factor", self.div_factor),
+            final_div_factor=checks.positive_number("final_div_factor", self.final_div_factor),
         )
 
     def _at(self, steps: np.ndarray) -> np.ndarray:
@@ -302,8 +302,7 @@ def rates(learning_rate: float | Callable[[int], float], first: int, count: int)
     if callable(learning_rate):
         # A function that rounds or counts wants an int, and one array would hide which step went wrong.
         found = (
-            validation.not_negative(f"learning_rate({step})", learning_rate(step))
-            for step in range(first, first + count)
+            checks.not_negative(f"learning_rate({step})", learning_rate(step)) for step in range(first, first + count)
         )
         return np.fromiter(found, np.float64, count)
     return np.full(count, learning_rate, np.float64)

@@ -11,10 +11,11 @@ import numpy.testing as npt
 from conftest import JIT
 from hypothesis import strategies as st
 
-from fastnn import _engine, _small, _workspace
-from fastnn._model import Model, State, aligned_zeros
+from fastnn.engine import engine as engine_module
+from fastnn.engine import small_plan, workspace
 from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+from fastnn.specs.model import Model, State, aligned_zeros
 
 PAIRS = [(output, loss) for output, names in LOSSES.items() for loss in names]
 
@@ -159,7 +160,7 @@ def problems(smooth=False, **fixed):
 
 def everything(problem, X, Y):
     """All that an engine computes from X and Y, as bytes."""
-    engine, theta = _engine.Engine(problem.model, 1), aligned_zeros(problem.theta.size, problem.dtype)
+    engine, theta = engine_module.Engine(problem.model, 1), aligned_zeros(problem.theta.size, problem.dtype)
     theta[:] = problem.theta
     session = engine.session(theta, State.zeros(problem.model), X, Y, problem.weights, problem.batch, True)
     costs, _ = session.advance(np.full(5, 1e-4))
@@ -186,9 +187,9 @@ def small_steps(chunk=32, block_bytes=1 << 10, small_net=64, parts=4):
         "CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "FEWEST_PANELS": 4, "SMALL_NET": small_net,
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.multiple(_workspace, **settings))
-        stack.enter_context(mock.patch.object(_engine, "CHUNK", chunk))
-        stack.enter_context(mock.patch.multiple(_small, PART_WORK=(0,) * (parts.bit_length() - 1), PANEL_BYTES=1))
+        stack.enter_context(mock.patch.multiple(workspace, **settings))
+        stack.enter_context(mock.patch.object(engine_module, "CHUNK", chunk))
+        stack.enter_context(mock.patch.multiple(small_plan, PART_WORK=(0,) * (parts.bit_length() - 1), PANEL_BYTES=1))
         yield
 
 

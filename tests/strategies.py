@@ -8,15 +8,16 @@ import numpy as np
 from conftest import JIT
 from hypothesis import strategies as st
 
-from fastnn._training import PLAIN, CourseTraining
+from fastnn.course.model_run import PLAIN, CourseTraining
 from fastnn.gradient_checking import _layer_table
 from fastnn.kernels import layout as at
-from fastnn.kernels import teamwork, updates
-from fastnn.kernels.elementwise import RELU, SIGMOID
-from fastnn.kernels.gradient_check import BLOCK
-from fastnn.kernels.losses import SQUARES_PER_SUM
-from fastnn.kernels.matmul import products
-from fastnn.reference import dropout, layers
+from fastnn.kernels.course.activations import RELU, SIGMOID
+from fastnn.kernels.course.gradient_check import BLOCK
+from fastnn.kernels.course.losses import SQUARES_PER_SUM
+from fastnn.kernels.formulas import optimizers
+from fastnn.kernels.matmul.matrices import products
+from fastnn.kernels.program import teamwork
+from fastnn.reference.course import dropout, layers
 
 LAYOUTS = ("C", "F", "strided", "reversed", "mixed")
 DATA_DTYPES = ("float64", "float32", "int64", "uint8", "bool")
@@ -382,6 +383,6 @@ VARIANTS = [
 # Runs of the engine's body, for `shells.serial` and `shells.parallel`.
 TRAININGS = {
     "gd": lambda a: a.training(PLAIN, True),
-    "momentum": lambda a: a.training((updates.AVERAGED, 0.9, 0.0, 0.0), False),
-    "adam": lambda a: a.training((updates.ADAM, 0.9, 0.999, 1e-8), False),
+    "momentum": lambda a: a.training((optimizers.AVERAGED, 0.9, 0.0, 0.0), False),
+    "adam": lambda a: a.training((optimizers.ADAM, 0.9, 0.999, 1e-8), False),
 }

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import _engine, _interrupts
+from fastnn import interrupts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 
@@ -121,7 +121,7 @@ def pythons_own_handler():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert (_interrupts._holds, _interrupts._pending) == (0, False)
+    assert (interrupts._holds, interrupts._pending) == (0, False)
     signal.signal(signal.SIGINT, before)
 
 
@@ -304,7 +304,7 @@ def test_blocks_of_a_long_pass_have_the_bits_of_one(monkeypatch, dtype, weighted
 
     expected = passes()
     for block_ns in (1.0, 3e5):
-        monkeypatch.setattr(_engine, "BLOCK_NS", block_ns)
+        monkeypatch.setattr(engine, "BLOCK_NS", block_ns)
         assert passes() == expected
     if not weighted:
         sklearn = pytest.importorskip("sklearn.datasets")
@@ -318,7 +318,7 @@ def test_blocks_of_a_long_pass_have_the_bits_of_one(monkeypatch, dtype, weighted
             return estimator.validation_loss_curve_, estimator.predict_proba(features.astype(dtype)).tobytes()
 
         expected = fitted()
-        monkeypatch.setattr(_engine, "BLOCK_NS", 1.0)
+        monkeypatch.setattr(engine, "BLOCK_NS", 1.0)
         assert fitted() == expected
 
 
@@ -329,8 +329,8 @@ def test_ctrl_c_is_raised_at_the_end_of_the_outermost_hold():
     reached = []
 
     def hold():
-        with _interrupts.held():
-            with _interrupts.held():
+        with interrupts.held():
+            with interrupts.held():
                 signal.raise_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGINT)
                 reached.append("inner")
@@ -344,7 +344,7 @@ def test_ctrl_c_is_raised_at_the_end_of_the_outermost_hold():
 
 def test_an_error_within_a_hold_gives_way_to_ctrl_c():
     def fail():
-        with _interrupts.held():
+        with interrupts.held():
             signal.raise_signal(signal.SIGINT)
             raise ValueError("inside")
 
@@ -358,12 +358,12 @@ def test_a_hold_leaves_handlers_of_others_alone():
     mine = lambda number, frame: seen.append(number)  # noqa: E731
     signal.signal(signal.SIGINT, mine)
     try:
-        with _interrupts.held():
+        with interrupts.held():
             signal.raise_signal(signal.SIGINT)
             assert seen == [signal.SIGINT]
         assert signal.getsignal(signal.SIGINT) is mine
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        with _interrupts.held():
+        with interrupts.held():
             signal.signal(signal.SIGINT, mine)
         assert signal.getsignal(signal.SIGINT) is mine
     finally:
@@ -390,7 +390,7 @@ def test_a_hold_of_another_thread_is_none():
     inside = threading.Event()
 
     def hold():
-        with _interrupts.held():
+        with interrupts.held():
             inside.set()
             done.wait(10)
 
@@ -407,7 +407,7 @@ def test_a_hold_of_another_thread_is_none():
 def test_a_child_that_another_thread_forks_can_be_interrupted():
     code = """
 import os, signal, threading, time
-from fastnn._interrupts import held
+from fastnn.interrupts import held
 signal.signal(signal.SIGINT, signal.default_int_handler)
 forked = threading.Event()
 
@@ -439,10 +439,10 @@ import os, subprocess, sys, time
 from fastnn import _interrupts
 
 def hold():
-    with _interrupts.Interrupts() as training:
+    with interrupts.Interrupts() as training:
         training.hold()
         training.release()
-        with _interrupts.held(), _interrupts.Interrupts() as inner:
+        with interrupts.held(), interrupts.Interrupts() as inner:
             inner.hold()
             inner.release()
 
@@ -466,8 +466,8 @@ while time.monotonic() < end and not left:
         except KeyboardInterrupt:
             pass
     handler = signal.getsignal(signal.SIGINT)
-    if _interrupts._holds or _interrupts._pending or handler is not signal.default_int_handler:
-        left.append((_interrupts._holds, _interrupts._pending, handler))
+    if interrupts._holds or interrupts._pending or handler is not signal.default_int_handler:
+        left.append((interrupts._holds, interrupts._pending, handler))
 sender.kill()
 print(raised > 10, left)
 """
@@ -477,7 +477,7 @@ print(raised > 10, left)
 
 COUNTING = """
 import signal, threading, numba
-from fastnn.runtime import available_threads
+from fastnn.engine.runtime import available_threads
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 available_threads()
 for k in range(4000):

@@ -7,7 +7,7 @@ import numpy.testing as npt
 import published
 import pytest
 
-from fastnn import validation
+from fastnn import checks
 
 SIZES = [2, 4, 3, 1]
 M = 6
@@ -396,76 +396,76 @@ def test_a_refused_update_changes_nothing(side):
 def test_real_array_keeps_what_can_be_kept():
     for dtype in (np.float64, np.float32, np.int8, np.uint64, np.bool_, np.longlong):
         array = np.ones((2, 3), dtype=dtype)
-        assert validation.real_array("X", array) is array
-        assert validation.real_array("X", array.T).base is array
+        assert checks.real_array("X", array) is array
+        assert checks.real_array("X", array.T).base is array
     for dtype in (np.float16, np.longdouble):
-        assert validation.real_array("X", np.ones(2, dtype=dtype)).dtype == np.float64
+        assert checks.real_array("X", np.ones(2, dtype=dtype)).dtype == np.float64
     swapped = np.arange(3, dtype=">i4")
-    out = validation.real_array("X", swapped)
+    out = checks.real_array("X", swapped)
     assert out.dtype.isnative
     npt.assert_array_equal(out, swapped)
-    assert validation.real_array("X", [[1, 2]]).shape == (1, 2)
+    assert checks.real_array("X", [[1, 2]]).shape == (1, 2)
     masked = np.ma.masked_array([1.0, 2.0])
-    assert type(validation.real_array("X", masked)) is np.ndarray
+    assert type(checks.real_array("X", masked)) is np.ndarray
 
 
 def test_network_returns_the_depth_and_takes_subclasses():
     g = Good()
-    assert validation.network(g.parameters, 2) == 3
-    assert validation.network(g.parameters) == 3
+    assert checks.network(g.parameters, 2) == 3
+    assert checks.network(g.parameters) == 3
     views = {name: array.view(np.memmap) for name, array in g.parameters.items()}
-    assert validation.network(views, 2) == 3
+    assert checks.network(views, 2) == 3
     deep = {}
     for layer in range(1, 151):
         deep[f"W{layer}"], deep[f"b{layer}"] = np.ones((1, 1)), np.ones((1, 1))
-    assert validation.network(deep, 1) == 150
-    assert validation.parameter_arrays(deep) == 150
+    assert checks.network(deep, 1) == 150
+    assert checks.parameter_arrays(deep) == 150
 
 
 def test_updates_do_not_need_layers_that_fit():
     parameters = {"W1": np.ones((2, 3)), "b1": np.ones((2, 1)), "W2": np.ones((3, 3)), "b2": np.ones((3, 1))}
     grads = {f"d{name}": array for name, array in parameters.items()}
-    assert validation.gradients(parameters, grads) == 2
+    assert checks.gradients(parameters, grads) == 2
     with pytest.raises(ValueError, match="W2 must have as many columns as W1 has rows, 2"):
-        validation.network(parameters)
+        checks.network(parameters)
 
 
 def test_careful_ways_accept_what_is_good():
     """Subclasses of arrays take the slow way round, and must come out of it."""
     g = Good()
     cache = tuple(array.view(np.memmap) for array in g.cache)
-    assert validation.propagation_cache(cache, 4, g.X, g.Y) == 3
+    assert checks.propagation_cache(cache, 4, g.X, g.Y) == 3
     grads = {name: array.view(np.memmap) for name, array in g.grads.items()}
-    assert validation.gradients(g.parameters, grads) == 3
-    assert validation.moments("v", g.parameters, grads) == 3
+    assert checks.gradients(g.parameters, grads) == 3
+    assert checks.moments("v", g.parameters, grads) == 3
     masked = tuple(array.view(np.memmap) for array in g.masked)
-    assert validation.propagation_cache(masked, 5, g.X, g.Y) == 3
+    assert checks.propagation_cache(masked, 5, g.X, g.Y) == 3
 
 
 def test_numbers_become_python_numbers():
     for value in (1, 1.0, np.float32(1), np.int8(1), np.array(1.0), np.float16(1)):
-        number = validation.real_number("a", value)
+        number = checks.real_number("a", value)
         assert type(number) is float
         assert number == 1
-    assert type(validation.count("n", np.uint16(7), 0)) is int
+    assert type(checks.count("n", np.uint16(7), 0)) is int
     for bad in (True, np.True_, np.array([1.0]), np.array(True), 1j, "1", None):
         with pytest.raises(TypeError, match="a must be a real number"):
-            validation.real_number("a", bad)
+            checks.real_number("a", bad)
     for bad in (True, np.True_, 1.0, np.float64(1), "1", None):
         with pytest.raises(TypeError, match="n must be an integer"):
-            validation.count("n", bad, 0)
+            checks.count("n", bad, 0)
 
 
 def test_require_finite_names_the_first_bad_place():
     array = np.zeros((3, 4), dtype=np.float32)
-    validation.require_finite("X", array)
-    validation.require_finite("X", np.ones(3, dtype=np.int64))
+    checks.require_finite("X", array)
+    checks.require_finite("X", np.ones(3, dtype=np.int64))
     array[1, 2], array[2, 0] = np.inf, np.nan
     with pytest.raises(ValueError, match=r"X must be finite, got inf at index \(1, 2\)"):
-        validation.require_finite("X", array)
+        checks.require_finite("X", array)
 
 
 def test_checking_loads_nothing_but_numpy():
-    assert validation.__name__ in sys.modules
-    imported = {name.split(".")[0] for name in vars(validation) if not name.startswith("_")}
+    assert checks.__name__ in sys.modules
+    imported = {name.split(".")[0] for name in vars(checks) if not name.startswith("_")}
     assert not imported & {"numba", "matplotlib", "sklearn", "scipy"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastnn.reference import gradient_checking, initialization, optimization, regularization
     from fastnn.reference.network import Network
-    from fastnn.reference.training import Trainer, train
+    from fastnn.reference.trainer import Trainer, train
 
 _MODULES = ("gradient_checking", "initialization", "optimization", "regularization")
 _HOMES = {"Network": "network", "Trainer": "training", "train": "training"}

@@ -7,12 +7,12 @@ as in compiled code.
 
 import numpy as np
 
-from fastnn._interrupts import held
-from fastnn._model import Model, State
-from fastnn.reference.hidden_activations import hidden_activation
-from fastnn.reference.losses import loss_and_delta, output, output_delta, smoothed_targets
-from fastnn.reference.optimizers import clip, update
-from fastnn.reference.philox import dropout_mask, permutation
+from fastnn.interrupts import held
+from fastnn.reference.formulas.activations import hidden_activation
+from fastnn.reference.formulas.losses import loss_and_delta, output, output_delta, smoothed_targets
+from fastnn.reference.formulas.optimizers import clip, update
+from fastnn.reference.formulas.philox import dropout_mask, permutation
+from fastnn.specs.model import Model, State
 
 __all__ = ["Engine", "Session"]
 

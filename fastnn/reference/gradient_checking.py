@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn.reference import layers
-from fastnn.reference.activations import relu, sigmoid
-from fastnn.reference.layers import Arrays
-from fastnn.reference.vectors import (
+from fastnn import checks
+from fastnn.reference.course import layers
+from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.vectors import (
     column,
     dictionary_to_vector,
     gradients_to_vector,
@@ -58,8 +58,8 @@ def forward_propagation(x: float, theta: float) -> float:
     >>> forward_propagation(2, 4)
     8
     """
-    validation.real_number("x", x)
-    validation.real_number("theta", theta)
+    checks.real_number("x", x)
+    checks.real_number("theta", theta)
     return theta * x
 
 
@@ -88,8 +88,8 @@ def backward_propagation(x: float, theta: float) -> float:
     >>> backward_propagation(2, 4)
     2
     """
-    validation.real_number("x", x)
-    validation.real_number("theta", theta)
+    checks.real_number("x", x)
+    checks.real_number("theta", theta)
     return x
 
 
@@ -130,8 +130,8 @@ def gradient_check(x: float, theta: float, epsilon: float = 1e-7) -> np.floating
     >>> print(f"{difference:.2e}")
     2.92e-10
     """
-    x, theta = validation.real_number("x", x), validation.real_number("theta", theta)
-    epsilon = validation.difference_step(epsilon)
+    x, theta = checks.real_number("x", x), checks.real_number("theta", theta)
+    epsilon = checks.difference_step(epsilon)
     J_plus = forward_propagation(x, theta + epsilon)
     J_minus = forward_propagation(x, theta - epsilon)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)
@@ -177,7 +177,7 @@ def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tup
     >>> print(cost.round(12))
     0.69314718056
     """
-    X, Y = validation.labelled_examples(X, Y, parameters, "Y")
+    X, Y = checks.labelled_examples(X, Y, parameters, "Y")
     return _forward_n(layers.input_for(X, parameters), Y, parameters)
 
 
@@ -219,7 +219,7 @@ def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, 
     >>> print(backward_propagation_n([[1.0, 3.0]], [0, 1], cache)["dW1"])
     [[-0.5]]
     """
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
     return layers.total_backward(X, Y, cache)
 
 
@@ -285,9 +285,9 @@ def compare_gradients(
     epsilon: float,
 ) -> np.floating:
     """Check the arguments of `gradient_check_n`, and compare with the differences of `costs_around`."""
-    X, Y = validation.labelled_examples(X, Y, parameters, "Y")
-    n_layers = validation.gradients(parameters, gradients, "gradients")
-    epsilon = validation.difference_step(epsilon)
+    X, Y = checks.labelled_examples(X, Y, parameters, "Y")
+    n_layers = checks.gradients(parameters, gradients, "gradients")
+    epsilon = checks.difference_step(epsilon)
     names = parameter_names(n_layers)
     shapes = {name: parameters[name].shape for name in names}
     theta = column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)

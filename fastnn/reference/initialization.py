@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn.reference import layers
-from fastnn.reference.activations import relu, sigmoid
-from fastnn.reference.datasets import load_circles as load_dataset
-from fastnn.reference.layers import Arrays
-from fastnn.reference.plotting import plot_decision_boundary
-from fastnn.reference.propagation import (
+from fastnn import checks
+from fastnn.reference.course import layers
+from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.datasets import load_circles as load_dataset
+from fastnn.reference.course.figures import plot_decision_boundary
+from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.propagation import (
     backward_propagation,
     forward_propagation,
     predict,
     predict_dec,
     update_parameters,
 )
-from fastnn.reference.recording import initialization_record
+from fastnn.reference.course.recording import initialization_record
 
 __all__ = [
     "backward_propagation",
@@ -71,7 +71,7 @@ def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating:
     >>> print(compute_loss([[0.5, 0.5]], [[0, 1]]))
     0.6931471805599453
     """
-    return layers.mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+    return layers.mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
 def initialize_parameters_zeros(layers_dims: Sequence[int]) -> Arrays:
@@ -100,7 +100,7 @@ def initialize_parameters_zeros(layers_dims: Sequence[int]) -> Arrays:
     [[0. 0. 0.]
      [0. 0. 0.]]
     """
-    sizes = validation.layer_sizes("layers_dims", layers_dims)
+    sizes = checks.layer_sizes("layers_dims", layers_dims)
     parameters = {}
     for layer in range(1, len(sizes)):
         parameters[f"W{layer}"] = np.zeros((sizes[layer], sizes[layer - 1]))  # (n_l, n_{l-1})
@@ -138,7 +138,7 @@ def initialize_parameters_random(layers_dims: Sequence[int]) -> Arrays:
     [[ 17.886   4.365   0.965]
      [-18.635  -2.774  -3.548]]
     """
-    sizes = validation.layer_sizes("layers_dims", layers_dims)
+    sizes = checks.layer_sizes("layers_dims", layers_dims)
     return layers.draw_parameters(sizes, lambda W, n_in: W * 10)
 
 
@@ -172,7 +172,7 @@ def initialize_parameters_he(layers_dims: Sequence[int]) -> Arrays:
     [[ 1.789  0.437]
      [ 0.096 -1.863]]
     """
-    return layers.draw_parameters(validation.layer_sizes("layers_dims", layers_dims), layers.he)
+    return layers.draw_parameters(checks.layer_sizes("layers_dims", layers_dims), layers.he)
 
 
 def initialize_parameters_xavier(layers_dims: Sequence[int]) -> Arrays:
@@ -205,7 +205,7 @@ def initialize_parameters_xavier(layers_dims: Sequence[int]) -> Arrays:
     >>> print(initialize_parameters_xavier([4, 1])["W1"].round(3))
     [[ 0.894  0.218  0.048 -0.932]]
     """
-    sizes = validation.layer_sizes("layers_dims", layers_dims)
+    sizes = checks.layer_sizes("layers_dims", layers_dims)
     return layers.draw_parameters(sizes, lambda W, n_in: W * np.sqrt(1.0 / n_in))
 
 
@@ -279,10 +279,10 @@ def train_model(
     initialization: str,
 ) -> Arrays:
     """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
-    X, Y = validation.training_data(X, Y, n_y=1)
-    learning_rate = validation.finite_number("learning_rate", learning_rate)
-    num_iterations = validation.count("num_iterations", num_iterations, 0)
-    validation.one_of("initialization", initialization, INITIALIZERS)
+    X, Y = checks.training_data(X, Y, n_y=1)
+    learning_rate = checks.finite_number("learning_rate", learning_rate)
+    num_iterations = checks.count("num_iterations", num_iterations, 0)
+    checks.one_of("initialization", initialization, INITIALIZERS)
     record = initialization_record() if print_cost else None
     parameters = train(X, Y, learning_rate, num_iterations, initialization, record)
     if record is not None:

@@ -5,23 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn.reference import layers, updates
-from fastnn.reference.activations import relu, sigmoid
-from fastnn.reference.datasets import load_2D_dataset
-from fastnn.reference.datasets import load_moons as load_dataset
-from fastnn.reference.layers import Arrays
-from fastnn.reference.plotting import plot_decision_boundary
-from fastnn.reference.propagation import backward_propagation, forward_propagation, predict, predict_dec
-from fastnn.reference.recording import optimization_record
-from fastnn.reference.schedules import schedule_lr_decay, update_lr
-from fastnn.reference.updates import (
+from fastnn import checks
+from fastnn.reference.course import layers, optimizers
+from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.datasets import load_2D_dataset
+from fastnn.reference.course.datasets import load_moons as load_dataset
+from fastnn.reference.course.figures import plot_decision_boundary
+from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.optimizers import (
     initialize_adam,
     initialize_velocity,
     update_parameters_with_adam,
     update_parameters_with_gd,
     update_parameters_with_momentum,
 )
+from fastnn.reference.course.propagation import backward_propagation, forward_propagation, predict, predict_dec
+from fastnn.reference.course.recording import optimization_record
+from fastnn.reference.course.schedules import schedule_lr_decay, update_lr
 
 __all__ = [
     "backward_propagation",
@@ -73,7 +73,7 @@ def load_params_and_grads(seed: int = 1) -> tuple[np.ndarray, ...]:
     [[ 1.745]
      [-0.761]]
     """
-    np.random.seed(validation.legacy_seed(seed))
+    np.random.seed(checks.legacy_seed(seed))
     return tuple(np.random.randn(*shape) for shape in ((2, 3), (2, 1), (3, 3), (3, 1)) * 2)
 
 
@@ -108,7 +108,7 @@ def initialize_parameters(layer_dims: Sequence[int]) -> Arrays:
     [[ 1.789  0.437]
      [ 0.096 -1.863]]
     """
-    return layers.draw_parameters(validation.layer_sizes("layer_dims", layer_dims), layers.he)
+    return layers.draw_parameters(checks.layer_sizes("layer_dims", layer_dims), layers.he)
 
 
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
@@ -143,7 +143,7 @@ def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
     >>> print(compute_cost([[0.5, 0.5]], [[0, 1]]))
     1.3862943611198906
     """
-    return np.sum(layers.cross_entropy(*validation.outputs_and_labels("a3", a3, Y)))
+    return np.sum(layers.cross_entropy(*checks.outputs_and_labels("a3", a3, Y)))
 
 
 def random_mini_batches(
@@ -180,10 +180,10 @@ def random_mini_batches(
     >>> print(*(x for x, y in batches))
     [[2 0]] [[1 3]] [[4]]
     """
-    X = validation.examples("X", X)
-    Y = validation.labels("Y", Y, X.shape[1])
-    mini_batch_size = validation.count("mini_batch_size", mini_batch_size, 1)
-    return list(_shuffled(X, Y, mini_batch_size, validation.legacy_seed(seed)))
+    X = checks.examples("X", X)
+    Y = checks.labels("Y", Y, X.shape[1])
+    mini_batch_size = checks.count("mini_batch_size", mini_batch_size, 1)
+    return list(_shuffled(X, Y, mini_batch_size, checks.legacy_seed(seed)))
 
 
 def model(
@@ -296,18 +296,18 @@ def train_model(
     decay_rate: float,
 ) -> Arrays:
     """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
-    X, Y = validation.training_data(X, Y)
-    sizes = validation.layers_for_data("layers_dims", layers_dims, X, Y)
-    validation.one_of("optimizer", optimizer, OPTIMIZERS)
-    learning_rate = validation.finite_number("learning_rate", learning_rate)
-    mini_batch_size = validation.count("mini_batch_size", mini_batch_size, 1)
-    beta = validation.finite_number("beta", beta)
-    beta1 = validation.finite_number("beta1", beta1)
-    beta2 = validation.finite_number("beta2", beta2)
-    epsilon = validation.finite_number("epsilon", epsilon)
-    num_epochs = validation.count("num_epochs", num_epochs, 0)
-    validation.decay_rule(decay)
-    decay_rate = validation.finite_number("decay_rate", decay_rate)
+    X, Y = checks.training_data(X, Y)
+    sizes = checks.layers_for_data("layers_dims", layers_dims, X, Y)
+    checks.one_of("optimizer", optimizer, OPTIMIZERS)
+    learning_rate = checks.finite_number("learning_rate", learning_rate)
+    mini_batch_size = checks.count("mini_batch_size", mini_batch_size, 1)
+    beta = checks.finite_number("beta", beta)
+    beta1 = checks.finite_number("beta1", beta1)
+    beta2 = checks.finite_number("beta2", beta2)
+    epsilon = checks.finite_number("epsilon", epsilon)
+    num_epochs = checks.count("num_epochs", num_epochs, 0)
+    checks.decay_rule(decay)
+    decay_rate = checks.finite_number("decay_rate", decay_rate)
     record = optimization_record(decay) if print_cost else None
     parameters = train(
         X, Y, sizes, optimizer, learning_rate, mini_batch_size, beta, beta1, beta2, epsilon, num_epochs,
@@ -348,13 +348,13 @@ def _train(
             if optimizer == "gd":
                 layers.gradient_step(parameters, grads, learning_rate)
             elif optimizer == "momentum":
-                updates.momentum_step(parameters, grads, v, beta, learning_rate)
+                optimizers.momentum_step(parameters, grads, v, beta, learning_rate)
             else:
                 t += 1
-                updates.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+                optimizers.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
         if decay is not None:
             next_rate = decay(learning_rate0, i, decay_rate)
-            learning_rate = validation.real_number("the learning rate that decay returns", next_rate)
+            learning_rate = checks.real_number("the learning rate that decay returns", next_rate)
         if report is not None and i % 100 == 0:
             report(i, total / m, learning_rate)
     return parameters

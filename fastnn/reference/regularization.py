@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import validation
-from fastnn.reference import layers
-from fastnn.reference.activations import relu, sigmoid
-from fastnn.reference.datasets import load_2D_dataset, load_planar_dataset
-from fastnn.reference.dropout import (
+from fastnn import checks
+from fastnn.reference.course import layers
+from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.datasets import load_2D_dataset, load_planar_dataset
+from fastnn.reference.course.dropout import (
     backward_propagation_with_dropout,
     forward_propagation_with_dropout,
     forward_with_dropout,
 )
-from fastnn.reference.layers import Arrays
-from fastnn.reference.plotting import plot_decision_boundary
-from fastnn.reference.propagation import forward_propagation, predict, predict_dec, update_parameters
-from fastnn.reference.recording import regularization_record
+from fastnn.reference.course.figures import plot_decision_boundary
+from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.propagation import forward_propagation, predict, predict_dec, update_parameters
+from fastnn.reference.course.recording import regularization_record
 
 __all__ = [
     "backward_propagation",
@@ -70,7 +70,7 @@ def initialize_parameters(layer_dims: Sequence[int]) -> Arrays:
     >>> print(initialize_parameters([4, 1])["W1"].round(3))
     [[ 0.894  0.218  0.048 -0.932]]
     """
-    sizes = validation.layer_sizes("layer_dims", layer_dims)
+    sizes = checks.layer_sizes("layer_dims", layer_dims)
     return layers.draw_parameters(sizes, lambda W, n_in: W / np.sqrt(n_in))
 
 
@@ -106,7 +106,7 @@ def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
     >>> print(compute_cost([[0.5, 0.5]], [[0, 1]]))
     0.6931471805599453
     """
-    return layers.mean_cross_entropy(*validation.outputs_and_labels("a3", a3, Y))
+    return layers.mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
 def compute_cost_with_regularization(A3: ArrayLike, Y: ArrayLike, parameters: Arrays, lambd: float) -> np.floating:
@@ -141,9 +141,9 @@ def compute_cost_with_regularization(A3: ArrayLike, Y: ArrayLike, parameters: Ar
     >>> print(compute_cost_with_regularization([[0.5, 0.5]], [[0, 1]], parameters, 0.4))
     1.1931471805599454
     """
-    A3, Y = validation.outputs_and_labels("A3", A3, Y)
-    validation.parameter_arrays(parameters)
-    return _cost(A3, Y, parameters, validation.l2_penalty(lambd))
+    A3, Y = checks.outputs_and_labels("A3", A3, Y)
+    checks.parameter_arrays(parameters)
+    return _cost(A3, Y, parameters, checks.l2_penalty(lambd))
 
 
 def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
@@ -185,7 +185,7 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ..
     >>> print(grads["dZ1"], grads["dW1"])
     [[ 0.5 -0.5]] [[-0.5]]
     """
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
     return layers.total_backward(X, Y, cache)
 
 
@@ -226,8 +226,8 @@ def backward_propagation_with_regularization(
     >>> print((grads["dW1"] - plain["dW1"]).round(12))
     [[0.5]]
     """
-    X, Y = validation.backward_arguments(X, Y, cache, 4)
-    return layers.total_backward(X, Y, cache, lambd=validation.l2_penalty(lambd))
+    X, Y = checks.backward_arguments(X, Y, cache, 4)
+    return layers.total_backward(X, Y, cache, lambd=checks.l2_penalty(lambd))
 
 
 def model(
@@ -298,12 +298,12 @@ def train_model(
     keep_prob: float,
 ) -> Arrays:
     """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
-    X, Y = validation.training_data(X, Y, n_y=1)
-    learning_rate = validation.finite_number("learning_rate", learning_rate)
-    num_iterations = validation.count("num_iterations", num_iterations, 0)
-    lambd = validation.l2_penalty(lambd)
-    keep_prob = validation.keep_probability(keep_prob)
-    validation.one_regularizer(lambd, keep_prob)
+    X, Y = checks.training_data(X, Y, n_y=1)
+    learning_rate = checks.finite_number("learning_rate", learning_rate)
+    num_iterations = checks.count("num_iterations", num_iterations, 0)
+    lambd = checks.l2_penalty(lambd)
+    keep_prob = checks.keep_probability(keep_prob)
+    checks.one_regularizer(lambd, keep_prob)
     record = regularization_record() if print_cost else None
     parameters = train(X, Y, learning_rate, num_iterations, lambd, keep_prob, record)
     if record is not None:

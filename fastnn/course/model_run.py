@@ -1,0 +1,179 @@
+"""The course's `model`s on the compiled side: the engine's steps, with the course's loss, masks and shuffles."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from fastnn.engine.engine import Engine, Session
+from fastnn.engine.workspace import Run
+from fastnn.kernels import layout as at
+from fastnn.kernels.course import ops
+from fastnn.kernels.course.ops import COURSE_LEAVES
+from fastnn.kernels.formulas import optimizers
+from fastnn.optimizers import Adam
+from fastnn.reference.course.layers import Arrays
+from fastnn.specs.model import Model, State, aligned_zeros
+
+# Between slices Python looks at Ctrl-C; a slice is also as far as a printed cost can lag behind.
+SLICE_SECONDS = 0.1
+
+# Gradient descent.
+PLAIN = (optimizers.SGD, 0.0, 0.0, 0.0)
+
+
+def flat(parameters: Arrays) -> np.ndarray:
+    """Return W1, b1, ..., WL, bL, row by row, in one new float64 vector."""
+    layers = range(1, len(parameters) // 2 + 1)
+    return np.concatenate([parameters[f"{x}{layer}"].ravel() for layer in layers for x in "Wb"]).astype(np.float64)
+
+
+def _unflat(theta: np.ndarray, parameters: Arrays) -> Arrays:
+    """Return a dict like `parameters` with the numbers of `theta`, in arrays of their own."""
+    result, start = {}, 0
+    for name, array in parameters.items():
+        result[name] = theta[start : start + array.size].reshape(array.shape).copy()
+        start += array.size
+    return result
+
+
+def without_rate(report: Callable[[int, float], None] | None) -> Callable[[int, float, float], None] | None:
+    """Return a report that leaves out the learning rate."""
+    return None if report is None else lambda epoch, cost, rate: report(epoch, cost)
+
+
+class _CourseEngine(Engine):
+    """The engine, with the course's leaves in place of some of its own; a batch is one chunk, whose sum is NumPy's."""
+
+    all_leaves = COURSE_LEAVES
+
+    def _made(self, task: int, batch: int) -> Run:
+        return Run(self, task, batch, keep_all=True)
+
+
+class CourseTraining:
+    """A training run: its arrays, and slices of epochs.
+
+    Parameters
+    ----------
+    parameters : dict
+        W1, b1, ..., WL, bL to start from.
+    X, Y : numpy.ndarray
+        Checked data, one example a column.
+    rule : tuple
+        Code from `fastnn.kernels.formulas.optimizers`, beta1 (or momentum's beta), beta2, epsilon.
+    batch : int, optional
+        Examples in a step; by default all of them, without shuffling.
+    first_seed : int, optional
+        Seed of the first epoch's shuffle; by default there is none.
+    lambd : float
+        L2.
+    masks : tuple of numpy.ndarray
+        For each hidden layer a bool mask, shape (n_l, m); empty without dropout.
+    keep_prob : float
+        By which what the masks keep is divided.
+    skip_nan : bool
+        Whether the cost is a nansum.
+    """
+
+    def __init__(
+        self,
+        parameters: Arrays,
+        X: np.ndarray,
+        Y: np.ndarray,
+        rule: tuple[int, float, float, float],
+        batch: int | None = None,
+        first_seed: int | None = None,
+        lambd: float = 0.0,
+        masks: tuple[np.ndarray, ...] = (),
+        keep_prob: float = 1.0,
+        skip_nan: bool = False,
+    ) -> None:
+        m = X.shape[1]
+        sizes = (X.shape[0], *(parameters[f"W{layer}"].shape[0] for layer in range(1, len(parameters) // 2 + 1)))
+        model = Model(
+            sizes, ("relu",) * (len(sizes) - 2), "sigmoid", "binary_cross_entropy", np.dtype(np.float64), Adam(),
+            l2=lambd, seed=first_seed or 0,
+        )  # fmt: skip
+        self._initial, self._lambd, self._skip_nan, self._m = parameters, lambd, skip_nan, m
+        self._theta = aligned_zeros(model.n_parameters, np.float64)
+        self._theta[:] = flat(parameters)
+        shuffled = first_seed is not None
+        engine = _CourseEngine(model)
+        engine.rule = rule
+        # Labels are integers, whose conversion in every step would take a seventh of its time.
+        data = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), None
+        session = engine.session(self._theta, State.zeros(model), *data, min(batch or m, m), shuffled)
+        session.run.settings[at.LOSS] = ops.NANSUM if skip_nan else ops.SUM
+        if shuffled:
+            session.run.point(at.ORDER, np.zeros(m + ops.shuffle_scratch(m), np.uint32))
+        if masks:
+            session.run.mask(masks, keep_prob)
+        self._session: Session = session
+        self._weights = model.split(self._theta)
+        self._epochs_a_slice = 1
+
+    def _epochs(self, rates: np.ndarray, with_cost: bool) -> float:
+        """Train for an epoch a rate; the sum of the costs, not divided by the number of examples."""
+        self._session.run.settings[at.COSTED] = with_cost
+        steps = -(-self._m // self._session.batch)
+        totals, _ = self._session.totals(np.repeat(rates, steps))
+        return float(np.sum(totals))
+
+    def run(
+        self,
+        n_epochs: int,
+        rate: float,
+        report: Callable[[int, float, float], None] | None,
+        report_every: int,
+        next_rate: Callable[[int], float] | None = None,
+    ) -> Arrays:
+        """Train, and return the parameters.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Epochs (iterations, where a batch is all examples).
+        rate : float
+            Learning rate of the first epoch.
+        report : callable, optional
+            Called with epoch, cost and the next epoch's rate at every multiple of report_every.
+        report_every : int
+            As it says.
+        next_rate : callable, optional
+            Gives the rate that follows an epoch; the same rate throughout without it.
+
+        Returns
+        -------
+        dict
+            Fresh arrays.
+        """
+        m, lambd = self._m, self._lambd
+        epoch = 0
+        while epoch < n_epochs:
+            costed = report is not None and epoch % report_every == 0
+            count = min(self._epochs_a_slice, n_epochs - epoch)
+            if report is not None:
+                count = min(count, report_every - epoch % report_every)
+            rates = np.full(count + 1, rate)
+            if next_rate is not None:
+                for k in range(count):
+                    rates[k + 1] = next_rate(epoch + k)
+            begin = time.perf_counter()
+            if costed:
+                squares = sum(float(np.sum(np.square(W))) for W, _ in self._weights) if lambd else 0.0
+                penalty = lambd / 2 * squares
+                cost = self._epochs(rates[:1], True) - penalty
+                self._epochs(rates[1:-1], False)
+            else:
+                self._epochs(rates[:-1], False)
+            elapsed = time.perf_counter() - begin
+            if costed:
+                mean = 1.0 / m * cost if self._skip_nan else cost / m
+                report(epoch, mean + penalty / m, float(rates[1]))
+            rate = rates[-1]
+            epoch += count
+            # The first slice may have compiled: grow step by step, never by one measurement alone.
+            fitting = max(1, int(count * SLICE_SECONDS / max(elapsed, 1e-9)))
+            self._epochs_a_slice = min(fitting, 16 * count)
+        return _unflat(self._theta, self._initial)

@@ -1,0 +1,118 @@
+"""Compiled twins of the updates: gradient descent, momentum and Adam, one kernel call a layer."""
+
+import numpy as np
+
+from fastnn import checks
+from fastnn.course.propagation import documented_as
+from fastnn.engine.runtime import launch
+from fastnn.kernels.course.optimizers import adam_update, gd_update, momentum_update
+from fastnn.reference.course import layers, optimizers, propagation
+from fastnn.reference.course.layers import Arrays
+
+_FLOATS = np.dtype(np.float64), np.dtype(np.float32)
+
+# Serial time an element, rough.
+GD_NS = 0.4
+MOMENTUM_NS = 0.8
+ADAM_NS = 2.5
+
+
+def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
+    dtype = arrays[0].dtype
+    if dtype not in _FLOATS:
+        return None
+    ready = []
+    for array in arrays:
+        if array.dtype is not dtype and array.dtype != dtype:  # unpickled arrays have dtypes of their own
+            return None
+        ready.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    return ready
+
+
+def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+    n_layers = checks.gradients(parameters, grads)
+    learning_rate = checks.real_number("learning_rate", learning_rate)
+    updated = {}
+    for w, b, dw, db in checks.layer_keys[2 * n_layers]:
+        arrays = _ready(parameters[w], grads[dw], parameters[b], grads[db])
+        if arrays is None:
+            return layers.gradient_step(parameters, grads, learning_rate)
+        W, dW, bias, dbias = arrays
+        new_W, new_b = np.empty(W.shape, W.dtype), np.empty(bias.shape, W.dtype)
+        launch(gd_update, GD_NS * W.size, W, dW, bias, dbias, learning_rate, new_W, new_b)
+        updated[w], updated[b] = new_W, new_b
+    parameters.update(updated)
+    return parameters
+
+
+@documented_as(propagation.update_parameters)
+def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+    return _gradient_step(parameters, grads, learning_rate)
+
+
+@documented_as(optimizers.update_parameters_with_gd)
+def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+    return _gradient_step(parameters, grads, learning_rate)
+
+
+@documented_as(optimizers.update_parameters_with_momentum)
+def update_parameters_with_momentum(
+    parameters: Arrays, grads: Arrays, v: Arrays, beta: float, learning_rate: float
+) -> tuple[Arrays, Arrays]:
+    n_layers = checks.gradients(parameters, grads)
+    checks.moments("v", parameters, v)
+    beta = checks.real_number("beta", beta)
+    learning_rate = checks.real_number("learning_rate", learning_rate)
+    updated, velocities = {}, {}
+    for w, b, dw, db in checks.layer_keys[2 * n_layers]:
+        arrays = _ready(parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db])
+        if arrays is None:
+            return optimizers.momentum_step(parameters, grads, v, beta, learning_rate)
+        W, dW, vW, bias, dbias, vb = arrays
+        shape, dtype = W.shape, W.dtype
+        new = np.empty(shape, dtype), np.empty(shape, dtype), np.empty(bias.shape, dtype), np.empty(bias.shape, dtype)
+        launch(momentum_update, MOMENTUM_NS * W.size, W, dW, vW, bias, dbias, vb, beta, 1 - beta, learning_rate, *new)
+        updated[w], velocities[dw], updated[b], velocities[db] = new
+    parameters.update(updated)
+    v.update(velocities)
+    return parameters, v
+
+
+@documented_as(optimizers.update_parameters_with_adam)
+def update_parameters_with_adam(
+    parameters: Arrays,
+    grads: Arrays,
+    v: Arrays,
+    s: Arrays,
+    t: int,
+    learning_rate: float = 0.01,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[Arrays, Arrays, Arrays]:
+    n_layers = checks.gradients(parameters, grads)
+    checks.moments("v", parameters, v)
+    checks.moments("s", parameters, s)
+    t = checks.real_number("t", t)
+    learning_rate = checks.real_number("learning_rate", learning_rate)
+    beta1 = checks.real_number("beta1", beta1)
+    beta2 = checks.real_number("beta2", beta2)
+    epsilon = checks.real_number("epsilon", epsilon)
+    # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
+    left1, left2 = 1 - np.float64(beta1) ** t, 1 - np.float64(beta2) ** t
+    settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])
+    updated, firsts, seconds = {}, {}, {}
+    for w, b, dw, db in checks.layer_keys[2 * n_layers]:
+        arrays = _ready(parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db])
+        if arrays is None:
+            return optimizers.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+        W, dW, vW, sW, bias, dbias, vb, sb = arrays
+        shapes = [W.shape] * 3 + [bias.shape] * 3
+        new = [np.empty(shape, W.dtype) for shape in shapes]
+        launch(adam_update, ADAM_NS * W.size, W, dW, vW, sW, bias, dbias, vb, sb, settings, *new)
+        updated[w], firsts[dw], seconds[dw], updated[b], firsts[db], seconds[db] = new
+    parameters.update(updated)
+    v.update(firsts)
+    s.update(seconds)
+    return parameters, v, s

@@ -1,0 +1,397 @@
+"""How the weights of an estimator are found: in epochs of a stochastic solver, or by L-BFGS."""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from fastnn.callbacks import running
+from fastnn.engine.runtime import claimed_core
+from fastnn.estimators.solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
+from fastnn.estimators.tables import engine_columns, engine_targets, largest
+from fastnn.history import History
+from fastnn.interrupts import Interrupts, imported
+from fastnn.network import Network
+from fastnn.specs.model import Model, aligned_zeros
+
+__all__ = ["StochasticFit", "fit_lbfgs"]
+
+# Between slices Python looks at Ctrl-C and the clock.
+SLICE_SECONDS = 0.1
+# Multiply-adds of a first slice, before its speed is known.
+FIRST_SLICE = 1_000_000
+
+# What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
+# have no end, and a network that trains comes to some thousand times the guess.
+LARGEST_GRADIENT = 1e14
+# Targets: of larger ones an epoch takes so little of the loss that it is lost in rounding.
+LARGEST_TARGET = 1e6
+# Sample weights, or their reciprocals, which multiply losses and gradients; and what is added to Adam's root.
+LARGEST_WEIGHT, SMALLEST_EPSILON = 1e6, 1e-18
+
+# From a warning here to the user's call of `fit`, past the estimator's methods and scikit-learn's wrapper.
+USERS_LEVEL = 5
+
+Callbacks = tuple[Callable[..., Any], ...]
+
+
+def fit_lbfgs(
+    estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
+    callbacks: Callbacks,
+) -> None:  # fmt: skip
+    """Minimise the cost of all examples with SciPy's L-BFGS; an iteration is an epoch.
+
+    A float32 network makes way for one of float64, as scikit-learn's does.
+    """
+    optimize, checks = imported("scipy.optimize"), imported("sklearn.utils.optimize")
+    digits = network.dtype
+    if digits != np.float64:
+        # The line search needs more digits than float32 has.
+        model = replace(model, dtype=np.dtype(np.float64))
+        weights_before = network.vector
+        network = estimator._new_network(network.layer_sizes, model.dtype)
+        network.vector[:] = weights_before
+        estimator._adopt(network)
+    engine = engine_for(model, NO_RULE, estimator._threads(), digits)
+    theta = aligned_zeros(network.vector.size, np.float64)
+    theta[:] = network.vector
+    data = engine_columns(X, model.dtype), engine_targets(y, model), weights
+    history = estimator.history_ = History()
+    began = time.perf_counter()
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        theta[:] = x
+        return engine.loss_and_gradient(theta, *data)
+
+    with running(callbacks, estimator, history, estimator.max_iter) as after_epoch, Interrupts() as interrupts:
+
+        def iterated(intermediate_result: Any) -> None:
+            interrupts.hold()
+            history.loss.append(float(intermediate_result.fun))
+            history.seconds.append(time.perf_counter() - began)
+            network.vector[:] = intermediate_result.x
+            estimator.n_iter_, estimator.loss_ = history.epochs, history.loss[-1]
+            interrupts.release()
+            called = after_epoch()
+            interrupts.check()
+            if called or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time):
+                raise StopIteration
+
+        result = optimize.minimize(
+            evaluate, theta.copy(), method="L-BFGS-B", jac=True, callback=iterated,
+            options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
+        )  # fmt: skip
+        network.vector[:] = result.x
+        estimator.loss_ = result.fun
+        history.stopped = history.epochs < estimator.max_iter
+    # SciPy's status of a callback's StopIteration is 99, which would be warned of as a failure.
+    estimator.n_iter_ = (
+        result.nit if result.status == 99 else checks._check_optimize_result("lbfgs", result, estimator.max_iter)
+    )
+
+
+class StochasticFit:
+    """One fit, or one epoch of `partial_fit`, by a stochastic solver.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its fitted attributes are kept up to date from epoch to epoch.
+    network : Network
+        Is trained.
+    model : Model
+        Network and training.
+    X, y : table and array
+        Checked data.
+    weights : numpy.ndarray or None
+        Of the examples.
+    held_out : tuple or None
+        Checked X_val and y_val.
+    incremental : bool
+        Whether it is `partial_fit`.
+    """
+
+    def __init__(
+        self, estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
+        held_out: tuple[Any, np.ndarray] | None, incremental: bool,
+    ) -> None:  # fmt: skip
+        self.estimator, self.network, self.incremental = estimator, network, incremental
+        # What is trained: the network's parameters themselves, or their double.
+        self.theta = network.vector
+        if self._is_beyond_float32(model, X, y, weights, held_out):
+            model = replace(model, dtype=np.dtype(np.float64))
+            self.theta = aligned_zeros(network.vector.size, np.float64)
+        self.solver = self._solver_of(model)
+        self.engine = engine_for(model, self.solver.rule, estimator._threads(), network.dtype)
+        table, targets = engine_columns(X, model.dtype), engine_targets(y, model)
+        rows = None
+        self.evaluate: Callable[[], tuple[float, float]] | None = None
+        if held_out is not None:
+            self.evaluate = self._evaluation(*held_out, None, None)
+        elif estimator.early_stopping:
+            rows, val_rows = self._split(X, y, weights)
+            self.evaluate = self._evaluation(X, y, weights, val_rows)
+        self.m = X.shape[0] if rows is None else rows.size
+        self.batch = min(200, self.m) if estimator.batch_size == "auto" else int(estimator.batch_size)
+        if self.batch > self.m:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=USERS_LEVEL,
+            )
+            self.batch = self.m
+        self.steps = -(-self.m // self.batch)
+        self.epochs = 1 if incremental else estimator.max_iter
+        self.order = self._order(rows)
+        self.session = self.engine.ordered(
+            self.theta, self.solver.state, table, targets, weights, self.batch, self.order, self.m
+        )
+        if "loss_curve_" not in estimator.__dict__:
+            # Earlier fits were by L-BFGS.
+            estimator._begin_curves()
+        if self.evaluate is not None and estimator.validation_scores_ is None:
+            estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+            estimator.best_validation_score_, estimator.best_loss_ = -np.inf, None
+        if self.evaluate is None and estimator.best_loss_ is None:
+            # Earlier epochs had held-out data, by which they were judged.
+            estimator.best_loss_ = min(estimator.loss_curve_, default=np.inf)
+        # Where no epoch of a warm start is better than those before it, scikit-learn ends with its last weights.
+        known = held_out is not None and estimator.best_validation_score_ > -np.inf
+        self.best = network.vector.copy() if known else None
+        self.scored = False
+        estimator.n_iter_ = 0
+        if not incremental or not hasattr(estimator, "history_"):
+            estimator.history_ = History()
+        self.history = estimator.history_
+
+    def _solver_of(self, model: Model) -> StochasticSolver:
+        """Return the solver that goes on, or a new one."""
+        estimator = self.estimator
+        solver = estimator.__dict__.get("_optimizer")
+        if not self.incremental or solver is None or not solver.suits(model):
+            solver = estimator._optimizer = StochasticSolver(estimator, model)
+        solver.wider = model.dtype != self.network.dtype
+        return solver
+
+    def _is_beyond_float32(
+        self, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None, held_out: tuple[Any, np.ndarray] | None
+    ) -> bool:
+        """Whether float32 parameters have to be trained in float64: in scikit-learn gradients, moments and losses are
+        float64 as soon as targets or tables are, and float32 would overflow or lose them. Classes are no reason.
+        """
+        if model.dtype != np.float32:
+            return False
+        solver = self.estimator.__dict__.get("_optimizer")
+        if self.incremental and solver is not None and solver.wider:
+            return True
+        tables = [X] if held_out is None else [X, held_out[0]]
+        regresses = model.output == "linear"
+        if not regresses and all(table.dtype == np.float32 for table in tables):
+            return False
+        size, target = max(map(largest, tables)), largest(y) if regresses else 0.0
+        heaviest = 1.0 if weights is None else weights.max()
+        return not (
+            max(size, 1.0) * (size + target) < LARGEST_GRADIENT
+            and target <= LARGEST_TARGET
+            and 1.0 / LARGEST_WEIGHT <= heaviest <= LARGEST_WEIGHT
+            and self.estimator.epsilon >= SMALLEST_EPSILON
+        )
+
+    def _split(self, X: Any, y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows to train on and those to hold out, as scikit-learn would."""
+        estimator = self.estimator
+        # As scikit-learn's column of booleans, whose values its messages name.
+        stratify = y.astype(bool).reshape(-1, 1) if estimator._stratifies(y) else None
+        rows, val_rows = train_test_split(
+            np.arange(X.shape[0]), random_state=estimator._random_state, test_size=estimator.validation_fraction,
+            stratify=stratify,
+        )  # fmt: skip
+        if val_rows.size < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        if weights is not None and not (weights[rows].any() and weights[val_rows].any()):
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number, among the examples that early stopping holds"
+                " out and among the others."
+            )
+        return rows, val_rows
+
+    def _evaluation(
+        self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None
+    ) -> Callable[[], tuple[float, float]]:
+        """Return a function that gives score and loss of the held-out examples."""
+        engine, theta, score = self.engine, self.theta, self.estimator._score_of
+        table, targets = engine_columns(X, theta.dtype), engine_targets(y, engine.model)
+        picked = None if rows is None else np.ascontiguousarray(rows, np.uint32)
+        true = y if rows is None else y[rows]
+        own = weights if rows is None or weights is None else weights[rows]
+
+        def evaluate() -> tuple[float, float]:
+            outputs = engine.outputs(theta, table, picked)
+            return score(outputs, true, own), engine.loss(theta, table, targets, weights, picked)
+
+        return evaluate
+
+    def _order(self, rows: np.ndarray | None) -> RandomOrder | None:
+        """Return the order of examples; None if it is the table's and changes nothing but rounding."""
+        estimator = self.estimator
+        shared = estimator.random_state is None or isinstance(estimator.random_state, np.random.RandomState)
+        if rows is None and (not estimator.shuffle or (self.batch == self.m and not shared)):
+            return None
+        first = np.arange(self.m) if rows is None else rows
+        return RandomOrder(first, estimator._random_state, estimator.shuffle, self.epochs)
+
+    def run(self, callbacks: Callbacks) -> None:
+        """Train to the end, and let the network have its best weights if some examples are held out."""
+        estimator = self.estimator
+        with running(callbacks, estimator, self.history, self.epochs) as after_epoch:
+            try:
+                with Interrupts() as interrupts, claimed_core():
+                    self._train(after_epoch if callbacks else None, interrupts)
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=USERS_LEVEL)
+            finally:
+                if self.order is not None:
+                    self.order.give_back()
+                if self.best is not None and (self.scored or not estimator.n_iter_):
+                    self.network.vector[:] = self.best
+                self.history.stopped = estimator.n_iter_ < self.epochs
+        if self.evaluate is not None and estimator.n_iter_ and not self.scored:
+            warnings.warn(
+                f"No epoch could be scored: scores of the held-out data are {self.history.validation_score[-1]}. The "
+                "weights are those of the last epoch.",
+                stacklevel=USERS_LEVEL,
+            )
+        if self.solver.overflowed():
+            warnings.warn(
+                f"The squares of some gradients overflowed {self.solver.state.s.dtype}, and their weights stand still. "
+                "Scale X, by sklearn.preprocessing.StandardScaler say, or the targets.",
+                ConvergenceWarning, stacklevel=USERS_LEVEL,
+            )  # fmt: skip
+
+    def _train(self, after_epoch: Callable[[], bool] | None, interrupts: Interrupts) -> None:
+        """Train until it has converged, slice by slice."""
+        estimator, solver, steps, patience = self.estimator, self.solver, self.steps, self.estimator.n_iter_no_change
+        counts = np.full(steps, float(self.batch))
+        counts[-1] = self.m - (steps - 1) * self.batch
+        self.longest = max(1, FIRST_SLICE // (self.batch * self.engine.model.n_parameters))
+        began, before = time.perf_counter(), 0.0
+        by_hand = self.order is not None and self.order.by_hand
+        # A double is rounded after every epoch, so that its results do not depend on the clock.
+        watched = after_epoch is not None or self.evaluate is not None or by_hand or self.solver.wider
+        while True:
+            ahead = 1
+            if not watched:
+                # So many epochs pass before anything could be decided.
+                undecided = min(self.epochs - estimator.n_iter_, patience + 1 - estimator._no_improvement_count)
+                ahead = int(max(1, min(undecided, self.longest // steps)))
+            if by_hand:
+                self.order.shuffle_by_hand()
+            shown, step_rates = solver.rates(ahead, steps, estimator.t_, self.m)
+            costs, sums = self._slices(step_rates, interrupts)
+            # Ctrl-C may have cut them short: the epochs that are whole count.
+            ahead = costs.size // steps
+            costs, sums = costs[: ahead * steps], sums[: ahead * steps]
+            with np.errstate(all="ignore"):
+                means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
+                losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / self.m
+            now = time.perf_counter() - began
+            self.history.learning_rate += shown[steps - 1 : ahead * steps : steps].tolist()
+            self.history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
+            before, finished = now, False
+            for loss in losses.tolist():
+                if self._epoch_ends(loss, interrupts):
+                    finished = solver.stops(self._message(), estimator.verbose)
+                    estimator._no_improvement_count = estimator._no_improvement_count if finished else 0
+            interrupts.release()
+            called = after_epoch is not None and after_epoch()
+            if after_epoch is not None:
+                # A callback may have made them read-only.
+                estimator._require_writeable()
+            if finished or called or self.incremental:
+                return
+            if estimator.n_iter_ == self.epochs:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.epochs}) reached and the optimization hasn't "
+                    "converged yet.",
+                    ConvergenceWarning, stacklevel=USERS_LEVEL + 1,
+                )  # fmt: skip
+                return
+            if estimator.max_time is not None and now >= estimator.max_time:
+                return
+
+    def _slices(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
+        """Do a step for each rate, or fewer if Ctrl-C comes, and go on holding it back; see `Session.totals`."""
+        if self.solver.wider:
+            self.theta[:] = self.network.vector
+        try:
+            return self._advance(rates, interrupts)
+        finally:
+            if self.solver.wider:
+                with np.errstate(over="ignore"):
+                    self.network.vector[:] = self.theta
+
+    def _advance(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
+        costs, sums = np.empty(rates.size), np.empty(rates.size)
+        done = 0
+        interrupts.hold()
+        while done < rates.size and not interrupts.pending:
+            count = min(self.longest, rates.size - done)
+            begin = time.perf_counter()
+            costs[done : done + count], sums[done : done + count] = self.session.totals(rates[done : done + count])
+            elapsed = time.perf_counter() - begin
+            done += count
+            # The first slice may have compiled: grow step by step, never by one measurement alone.
+            fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
+            self.longest = min(max(1, fitting), 16 * max(count, self.longest))
+        return costs[:done], sums[:done]
+
+    def _epoch_ends(self, loss: float, interrupts: Interrupts) -> bool:
+        """Take in an epoch; whether there was no improvement for too long."""
+        estimator, history = self.estimator, self.history
+        estimator.n_iter_ += 1
+        estimator.loss_ = loss
+        estimator.t_ += self.m
+        estimator.loss_curve_.append(loss)
+        history.loss.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if self.evaluate is not None:
+            score = validation_loss = np.nan
+            try:
+                # It may take long.
+                interrupts.release()
+                score, validation_loss = self.evaluate()
+            finally:
+                estimator.validation_scores_.append(score)
+                estimator.validation_loss_curve_.append(validation_loss)
+                history.validation_score.append(score)
+                history.validation_loss.append(validation_loss)
+            interrupts.hold()
+            if estimator.verbose:
+                print(f"Validation score: {score:f}")
+            self.scored |= score > -np.inf
+            worse = score < estimator.best_validation_score_ + estimator.tol
+            if score > estimator.best_validation_score_:
+                estimator.best_validation_score_ = score
+                self.best = self.network.vector.copy()
+        else:
+            worse = loss > estimator.best_loss_ - estimator.tol
+            if loss < estimator.best_loss_:
+                estimator.best_loss_ = loss
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+        self.solver.epoch_ends(estimator.t_)
+        return estimator._no_improvement_count > estimator.n_iter_no_change
+
+    def _message(self) -> str:
+        what = "Training loss" if self.evaluate is None else "Validation score"
+        estimator = self.estimator
+        return (
+            f"{what} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} "
+            "consecutive epochs."
+        )

@@ -1,0 +1,183 @@
+"""The regressor: targets of one output or several."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array
+
+from fastnn.checks import refuse_masked
+from fastnn.estimators.base import BaseMLP, is_stochastic
+from fastnn.estimators.documentation import documented
+from fastnn.estimators.refusals import UndoneIfRefused
+from fastnn.estimators.tables import checked_pair, refuse_other_than_numbers
+
+__all__ = ["MLPRegressor"]
+
+
+@documented
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor with scikit-learn's interface and numbers.
+
+    With equal parameters and `random_state`, weights, losses, epochs and predictions are those of
+    `sklearn.neural_network.MLPRegressor`, to rounding.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        (a - y)^2 / 2, or half the Poisson deviance with the exponential function as output.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastnn import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> regressor = MLPRegressor(hidden_layer_sizes=(20,), learning_rate_init=0.01, tol=1e-3, random_state=0)
+    >>> bool(regressor.fit(10 * X, y / 100).score(10 * X, y / 100) > 0.4)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
+        batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
+        shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
+        epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dropout=0.0, clip_norm=None, initializer=None,
+        callbacks=None, n_threads=None, max_time=None,
+    ):  # fmt: skip
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.clip_norm = clip_norm
+        self.initializer = initializer
+        self.callbacks = callbacks
+        self.n_threads = n_threads
+        self.max_time = max_time
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> "MLPRegressor":
+        """Fit the regressor.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Examples in rows; float32 and float64 are read where they are.
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weights of the examples, not negative.
+        X_val, y_val : array-like, optional
+            Held-out data in place of the split of early stopping: training ends when their score does not improve, and
+            the best weights are restored.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        with UndoneIfRefused(self):
+            return self._fit(X, y, sample_weight, False, X_val, y_val)
+
+    @available_if(is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+        """Train for one epoch more.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        MLPRegressor
+            Itself.
+        """
+        # scikit-learn looks at the parameters of a first part only.
+        self._validate_params()
+        with UndoneIfRefused(self):
+            return self._fit(X, y, sample_weight, True)
+
+    def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
+        X, y = checked_pair(self, X, y, first, "iuf", numeric=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._check_counts("y", y)
+        return X, y
+
+    def _check_counts(self, name: str, y: np.ndarray) -> None:
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(f"{name} must not be negative with loss='poisson', got {y.min()}")
+
+    def _held_out_targets(self, y: Any) -> np.ndarray:
+        refuse_masked("y_val", y)
+        checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
+        refuse_other_than_numbers("y_val", y, checked, np.dtype(np.float64))
+        y = column_or_1d(checked) if checked.ndim == 2 and checked.shape[1] == 1 else checked
+        self._check_counts("y_val", y)
+        return y
+
+    def _stratifies(self, y: np.ndarray) -> bool:
+        return False
+
+    def _output(self) -> tuple[str, str, str]:
+        return ("linear", "poisson", "exp") if self.loss == "poisson" else ("linear", "squared_error", "identity")
+
+    def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
+        if self.loss == "poisson":
+            outputs = np.exp(outputs)
+        if not np.isfinite(outputs).all():
+            return np.nan
+        return float(r2_score(y, outputs[:, 0] if y.ndim == 1 else outputs, sample_weight=weights))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Examples in rows.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, of the weights' dtype.
+        """
+        outputs = self._outputs(X)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs

@@ -1,0 +1,280 @@
+"""What trains an estimator: the engine with scikit-learn's losses and shuffles, and its stochastic solvers."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastnn.engine.engine import Engine, Session
+from fastnn.engine.runtime import available_threads
+from fastnn.engine.workspace import Run, SparseColumns
+from fastnn.kernels import layout as at
+from fastnn.kernels.estimators.ops import ESTIMATOR_LEAVES, ORDER_TAIL
+from fastnn.kernels.formulas import optimizers
+from fastnn.kernels.formulas.mt19937 import STATE
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnn.schedules import rates
+from fastnn.specs.model import Model, State, aligned_zeros
+
+__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "optimizer_of", "random_stream"]
+
+Table = np.ndarray | SparseColumns
+# Code, beta1, beta2 and epsilon of an update.
+Rule = tuple[int, float, float, float]
+# Of networks that are not trained.
+NO_RULE: Rule = (optimizers.SGD, 0.0, 0.0, 0.0)
+
+# Engines that fits leave to later ones of the same network and parameters, and the size up to which they do: a short
+# fit would make workspaces, and try how many threads pay, for longer than it trains.
+KEPT_ENGINES = 8
+KEPT_PARAMETERS = 1 << 16
+_kept: dict[tuple[Any, ...], "EstimatorEngine"] = {}
+
+# NumPy itself shuffles so many rows sooner than the state of its generator is read and written.
+FEW_ROWS = 4096
+
+# From here on scikit-learn's adaptive rate is too small to go on.
+SMALLEST_RATE = 1e-6
+
+
+class EstimatorEngine(Engine):
+    """The engine, with scikit-learn's losses and shuffles in place of its own.
+
+    Logarithms of probabilities are cut by the precision of `digits`, the model's dtype unless it is given.
+    """
+
+    all_leaves = ESTIMATOR_LEAVES
+
+    def __init__(self, model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> None:
+        super().__init__(model, n_threads)
+        self.rule = rule
+        eps = float(np.finfo(digits or model.dtype).eps)
+        # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, would not fit.
+        bounds = (-np.inf, np.inf) if model.label_smoothing else (-np.log1p(-eps), -np.log(eps))
+        self.loss_terms = (*bounds, 1.0 / model.sizes[-1] if model.loss == "squared_error" else 1.0)
+
+    def keep(self, task: int, batch: int, run: Run) -> None:
+        """Take a workspace back, and let go of a fit that is over."""
+        super().keep(task, batch, run)
+        if self.model.n_parameters <= KEPT_PARAMETERS:
+            run.forget()
+
+    def ordered(
+        self, theta: np.ndarray, state: State, X: Table, Y: np.ndarray, weights: np.ndarray | None, batch: int,
+        order: "RandomOrder | None", m: int,
+    ) -> Session:  # fmt: skip
+        """Begin to train on m examples of a table, in an order of its own, or in the table's."""
+        run = self._made(at.TRAIN, batch)
+        run.data(X, Y, weights)
+        return Session(self, run, theta, state, m, order is not None, order and order.words)
+
+    def outputs(self, theta: np.ndarray, X: Table, rows: np.ndarray | None = None) -> np.ndarray:
+        """Outputs of the examples, or of some, one in each row."""
+        m = X.shape[1] if rows is None else rows.size
+        batch = min(1024, 1 << (m - 1).bit_length())
+        n_y = self.model.sizes[-1]
+        run = self._made(at.PREDICT, batch)
+        run.data(X, None, None)
+        if rows is not None:
+            run.pick(rows)
+        run.settings[at.OUT_UNIT], run.settings[at.OUT_EXAMPLE] = (1, n_y) if n_y > 1 else (m, 1)
+        out = np.empty((m, n_y), self.model.dtype)
+        run.point(at.OUT, out)
+        self._once(run, theta)
+        self.keep(at.PREDICT, batch, run)
+        return out
+
+
+def engine_for(model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> EstimatorEngine:
+    """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""
+    users = any(map(callable, model.hidden))
+    if model.n_parameters > KEPT_PARAMETERS or any(model.drops) or users:
+        return EstimatorEngine(model, rule, n_threads, digits)
+    key = (model, rule, n_threads, digits, available_threads())
+    engine = _kept.pop(key, None) or EstimatorEngine(model, rule, n_threads, digits)
+    _kept[key] = engine
+    if len(_kept) > KEPT_ENGINES:
+        # A list, because another thread may add one meanwhile.
+        for old in list(_kept)[:-KEPT_ENGINES]:
+            _kept.pop(old, None)
+    return engine
+
+
+class _NoEntropy(np.random.bit_generator.ISeedSequence):
+    """Of a generator that is about to be seeded, and need not gather and stir any: most of the time of making it."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return np.zeros(n_words, dtype)
+
+
+def random_stream(random_state: Any) -> np.random.RandomState:
+    """Return what `sklearn.utils.check_random_state` does, a new one for a number."""
+    if not isinstance(random_state, Integral):
+        return check_random_state(random_state)
+    stream = np.random.RandomState(np.random.MT19937(_NoEntropy()))
+    stream.seed(random_state)
+    return stream
+
+
+class RandomOrder:
+    """An order of examples that every epoch shuffles as a NumPy generator would, from where that stands.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        The examples, in their first order.
+    generator : numpy.random.RandomState
+        Gives the shuffles. `give_back` moves it to where its own would have.
+    shuffles : bool
+        Whether epochs shuffle at all.
+    epochs : int
+        How many there will be.
+    """
+
+    def __init__(self, rows: np.ndarray, generator: np.random.RandomState, shuffles: bool, epochs: int) -> None:
+        m = rows.size
+        self.words = np.zeros(m + ORDER_TAIL, np.uint32)
+        self.words[:m] = rows
+        self.rows = self.words[:m]
+        self._generator, self._state = generator, None
+        self.by_hand = shuffles and epochs == 1 and m <= FEW_ROWS
+        if not shuffles or self.by_hand:
+            return
+        state = generator.get_state(legacy=False)
+        self.by_hand = state["bit_generator"] != "MT19937"
+        if not self.by_hand:
+            self._state = state
+            self.words[m : m + STATE] = state["state"]["key"]
+            self.words[m + STATE], self.words[m + STATE + 1] = state["state"]["pos"], 1
+
+    def shuffle_by_hand(self) -> None:
+        """Shuffle by the generator itself: the kernels do not know it, or to hand over its state would take longer."""
+        self._generator.shuffle(self.rows)
+
+    def give_back(self) -> None:
+        """Let the generator go on behind the shuffles."""
+        if self._state is not None:
+            tail = self.words[self.rows.size :]
+            self._state["state"] = {"key": tail[:STATE].copy(), "pos": int(tail[STATE])}
+            self._generator.set_state(self._state)
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """Return the optimiser with the moments, and for 'adamw' the decay, of an estimator's solver."""
+    beta_1, beta_2, epsilon = estimator.beta_1, estimator.beta_2, estimator.epsilon
+    if estimator.solver == "sgd":
+        # Any momentum: the solver has its own rule, and one of exactly 1 is scikit-learn's to allow.
+        return SGD(0.0, momentum=0.5 if estimator.momentum else 0.0)
+    if estimator.solver == "rmsprop":
+        return RMSProp(0.0, rho=beta_2, epsilon=epsilon)
+    if estimator.solver == "adamw":
+        return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha)
+    return Adam(0.0)
+
+
+def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
+    """Make a state of copies: unpickled arrays may lie in a file, where vectors cannot read, or be of foreign bytes."""
+    moments = [aligned_zeros(array.size, dtype) for array in (v, s, v[:0])]
+    with np.errstate(over="ignore"):
+        moments[0][:], moments[1][:] = v, s
+    return State(*moments, powers=np.array(powers, np.float64), step=step)
+
+
+class StochasticSolver:
+    """Rule and learning rates of a stochastic solver, and the state of its updates.
+
+    ``"adam"`` is scikit-learn's: rate_t = rate sqrt(1 - beta_2^t) / (1 - beta_1^t), and epsilon is added to the root of
+    the uncorrected second moment. ``"adamw"`` and ``"rmsprop"`` are `fastnn.AdamW` and `fastnn.RMSProp`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameters; checked.
+    model : Model
+        Network and training.
+    """
+
+    def __init__(self, estimator: Any, model: Model) -> None:
+        self.solver, self.mode = estimator.solver, estimator.learning_rate
+        self.learning_rate_init = float(estimator.learning_rate_init)
+        self.learning_rate = self.learning_rate_init
+        self.power_t = estimator.power_t
+        self.betas = float(estimator.beta_1), float(estimator.beta_2)
+        self.schedule = None if isinstance(self.mode, str) else self.mode
+        self.state = State.zeros(model)
+        # Whether it is of more digits than the network that it trains.
+        self.wider = False
+        momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
+        if self.solver == "sgd":
+            code = optimizers.NESTEROV if estimator.nesterovs_momentum else optimizers.CLASSICAL
+            self.rule = (code, momentum, 0.0, 0.0) if momentum else NO_RULE
+        elif self.solver == "rmsprop":
+            self.rule = optimizers.RMSPROP, 0.0, self.betas[1], epsilon
+        else:
+            self.rule = optimizers.ADAM, *self.betas, epsilon
+            if self.solver == "adam":
+                # The corrections are in the rates.
+                self.state.powers[:] = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "state": (self.state.v, self.state.s, self.state.powers, self.state.step)}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        v, s, powers, step = values.pop("state")
+        vars(self).update(values)
+        self.state = _own_state(v, s, powers, step, v.dtype.newbyteorder("="))
+
+    def suits(self, model: Model) -> bool:
+        """Whether the moments are those of a network of these sizes; if so, they take on its dtype."""
+        state = self.state
+        if any(array.size not in (0, model.n_parameters) for array in (state.v, state.s)):
+            return False
+        if state.v.dtype != model.dtype:
+            self.state = _own_state(state.v, state.s, state.powers, state.step, model.dtype)
+        return True
+
+    def overflowed(self) -> bool:
+        """Whether a mean square has no end, so that its parameter no longer moves."""
+        return self.state.s.size > 0 and np.maximum.reduce(self.state.s) == np.inf
+
+    def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rates of the steps of the next epochs, `seen` examples after the beginning.
+
+        And the same with Adam's corrections, as the kernels want them.
+        """
+        if self.schedule is not None:
+            result = rates(self.schedule, self.state.step, epochs * steps)
+        elif self.solver == "sgd" and self.mode == "invscaling":
+            each = [self.learning_rate, *(self._inverse(seen + k * m) for k in range(1, epochs))]
+            result = np.repeat(np.array(each), steps)
+        else:
+            result = np.full(epochs * steps, self.learning_rate)
+        if self.solver != "adam":
+            return result, result
+        t = self.state.step + 1.0 + np.arange(result.size)
+        beta_1, beta_2 = self.betas
+        return result, result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
+
+    def _inverse(self, seen: int) -> float:
+        return self.learning_rate_init / (seen + 1) ** self.power_t
+
+    def epoch_ends(self, seen: int) -> None:
+        """Let the rate follow its mode."""
+        if self.solver == "sgd" and self.mode == "invscaling":
+            self.learning_rate = self._inverse(seen)
+
+    def stops(self, message: str, verbose: bool) -> bool:
+        """Whether training ends when it does not improve any more; otherwise the rate falls."""
+        if self.solver != "sgd" or self.mode != "adaptive":
+            if verbose:
+                print(message + " Stopping.")
+            return True
+        if self.learning_rate <= SMALLEST_RATE:
+            if verbose:
+                print(message + " Learning rate too small. Stopping.")
+            return True
+        self.learning_rate /= 5.0
+        if verbose:
+            print(f"{message} Setting learning rate to {self.learning_rate:f}")
+        return False

@@ -1,0 +1,215 @@
+"""Where machine code is kept on disk, and how it is told whether a file holds what would be compiled here and now.
+
+Numba's own cache goes by the file of a function alone: it would go on using a kernel whose callee in another file has
+changed, and it unpickles and runs whatever the file holds.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.resources
+import os
+import pickle
+import sys
+import tempfile
+import threading
+import uuid
+
+import llvmlite
+import numba
+from numba import config
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+from numba.misc.appdirs import AppDirs
+
+from fastnn.kernels.compiler.host import LEVEL
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Settings of numba that change what is compiled.
+_SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
+
+
+def _modules(folder, prefix=""):
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            if entry.name != "__pycache__":
+                yield from _modules(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith((".py", ".pyc")):
+            yield prefix + entry.name, entry.read_bytes()
+
+
+def fingerprint(package):
+    """Digest of a package's modules in all its subfolders, in a zip as well, or None where they cannot be read."""
+    digest, names = hashlib.sha256(), []
+    try:
+        for name, content in _modules(importlib.resources.files(package)):
+            digest.update(f"{name} {len(content)} ".encode() + content)
+            names.append(name)
+    except Exception:  # whoever imports otherwise than from files may raise anything
+        return None
+    # The folders of an application frozen into one file hold other things than the code that runs.
+    return digest.hexdigest() if os.path.basename(__file__) in names else None
+
+
+FINGERPRINT = fingerprint(__package__)
+
+
+def _digest(*parts):
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+
+
+@functools.lru_cache
+def _folders(chosen):
+    # As numba has them: the one that NUMBA_CACHE_DIR has chosen; otherwise beside the sources, and the user's own.
+    if FINGERPRINT is None:
+        return ()
+    # By what the code was compiled from, not by the path of the package: a cluster unpacks each job's zip elsewhere.
+    name = f"fastnn_{FINGERPRINT[:16]}"
+    if chosen:
+        return (os.path.join(os.path.abspath(chosen), name),)
+    beside = (os.path.join(_HERE, "__pycache__"),) if os.path.isdir(_HERE) else ()
+    own = AppDirs(appname="numba", appauthor=False).user_cache_dir
+    # Without a home it is "~/.cache", in whatever folder the process happens to be.
+    return (*beside, os.path.join(own, name)) if os.path.isabs(own) else beside
+
+
+@functools.lru_cache
+def _writable(folders):
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    return None
+
+
+def _holds_code(folder):
+    try:
+        return any(name.endswith(".nbc") for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def places():
+    """Where machine code is looked for and kept, for the user to read."""
+    folders = _folders(config.CACHE_DIR)
+    writable = _writable(folders)
+    before = folders[: folders.index(writable)] if writable else folders
+    found = [f"{folder} (read only)" for folder in before if _holds_code(folder)]
+    return ", ".join(found + [writable] * bool(writable)) or "none: every process compiles (set NUMBA_CACHE_DIR)"
+
+
+_said = set()
+
+
+def _say(line, once=None):
+    """Write a line on stderr, or at most one with the mark `once` in a process; never fail."""
+    if once in _said:
+        return
+    if once:
+        _said.add(once)
+    # There may be no stderr, it may be closed, or somebody's object.
+    with contextlib.suppress(Exception):
+        sys.stderr.write(f"fastnn: {line}\n")
+
+
+class KernelCache(NullCache):
+    """The cache of one kernel: a file for each of its signatures, processors and settings of the compiler.
+
+    A file begins with a checksum of all the rest, then says what it is and which sources and compiler it comes from.
+    Nothing else is looked at before these are right. Checksums are against damage, not against whoever may write there.
+    A damaged, foreign or unwritable cache costs a compilation, never an error.
+    """
+
+    def __init__(self, py_func):
+        self._py_func = py_func
+        self._notice = None
+
+    @property
+    def cache_path(self):
+        """The folder that new machine code is written to, or None."""
+        return _writable(_folders(config.CACHE_DIR))
+
+    def _index_key(self, sig, codegen):
+        """What tells this file from all others in its folder."""
+        function, types = self._py_func, getattr(sig, "args", sig)
+        settings = [getattr(config, name) for name in _SETTINGS]
+        python = sys.implementation.cache_tag + getattr(sys, "abiflags", "")
+        return (function.__module__, function.__qualname__, types, python, *codegen.magic_tuple(), LEVEL, *settings)
+
+    def _heading(self, sig, codegen):
+        """Return the name of the file, and what it begins with after its checksum."""
+        function = self._py_func
+        key = _digest(*self._index_key(sig, codegen))
+        values = [cell.cell_contents for cell in function.__closure__ or ()]
+        code = function.__code__.co_code, dumps(values) if values else b""
+        origin = _digest(FINGERPRINT, numba.__version__, llvmlite.__version__, *code)
+        return f"{function.__name__.strip('<>')}-{key.hex()[:16]}.nbc", key, origin
+
+    def load_overload(self, sig, target_context):
+        """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
+        target_context.refresh()
+        name, key, origin = self._heading(sig, target_context.codegen())
+        for folder in _folders(config.CACHE_DIR):
+            try:
+                with open(os.path.join(folder, name), "rb") as file:
+                    checksum, content = file.read(32), file.read()
+            except OSError:
+                continue
+            loaded = None
+            if checksum == hashlib.sha256(content).digest() and content[:32] == key:
+                if content[32:64] != origin:  # before an upgrade
+                    continue
+                # What it needs may be missing here.
+                with contextlib.suppress(Exception):
+                    loaded = CompileResult._rebuild(target_context, *pickle.loads(memoryview(content)[64:]))
+            if loaded is not None:
+                return loaded
+            _say(f"damaged machine code in {folder} is compiled anew", "damaged")
+        self._announce()
+        return None
+
+    def _announce(self):
+        if FINGERPRINT is None:
+            _say("its own files cannot be read, so that every process compiles anew", "uncached")
+        elif self.cache_path is None:
+            _say(
+                "no folder for machine code can be written, so that every process compiles anew: set NUMBA_CACHE_DIR "
+                "to one that can be, or that fastnn.warmup() has filled",
+                "uncached",
+            )
+        else:
+            line = f"compiling {self._py_func.__name__}, once for this machine"
+            self._notice = threading.Timer(1.0, _say, [line])
+            self._notice.daemon = True
+            try:
+                self._notice.start()
+            except (RuntimeError, MemoryError):  # no thread to be had
+                _say(line, "compiling")
+
+    def save_overload(self, sig, data):
+        """Keep the compiled code `data` for the argument types `sig`."""
+        if self._notice is not None:
+            self._notice.cancel()
+        folder = self.cache_path
+        if folder is None or data.library.has_dynamic_globals:  # which are addresses in this process
+            return
+        name, key, origin = self._heading(sig, data.codegen)
+        content = key + origin + dumps(data._reduce())
+        path = os.path.join(folder, name)
+        # Renamed when complete, for others may be reading or writing the same.
+        unfinished = f"{path}.{uuid.uuid4().hex[:16]}.tmp"
+        try:
+            os.makedirs(folder, exist_ok=True)
+            try:
+                with open(unfinished, "wb") as file:
+                    file.write(hashlib.sha256(content).digest() + content)
+                os.replace(unfinished, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(unfinished)
+                raise
+        except OSError as error:
+            _say(f"machine code cannot be kept in {folder}: {error.strerror}", "unkept")

@@ -1,0 +1,187 @@
+"""Outputs and losses on a panel [output][width] of the last layer's sums.
+
+A loss of an example is the sum over its outputs, in order. Elementwise losses take a row of the panel at a time, so
+that the sums wait in memory, and the choice of the loss stays outside the loops over examples.
+"""
+
+import numpy as np
+
+from fastnn.kernels.compiler import vector_math
+from fastnn.kernels.compiler.policy import inner
+from fastnn.kernels.compiler.simd import advance, lanes_of, load_part, splat, store_part
+from fastnn.kernels.compiler.simd import fma as fused
+from fastnn.kernels.compiler.tracing import absolute, traced, traced_pass, where
+from fastnn.kernels.compiler.vector_math import exp_of_negative, log1p_of_finite
+from fastnn.kernels.formulas.activations import fill_pass, logistic, product_pass
+
+LINEAR, SIGMOID, SOFTMAX = range(3)
+SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = range(6)
+
+
+def _error(a, y, limit, half):
+    """(d^2 / 2, d) where |d| <= limit, else (|d| - half, the sign of d), d = a - y.
+
+    Huber's loss has limit 1 and half 1/2, the squared error limit inf, the absolute error limit 0 and half 0.
+    """
+    d = a - y
+    size = absolute(d)
+    return where(size > limit, size - half, d * d * 0.5), where(d > limit, 1.0, where(d < -limit, -1.0, d))
+
+
+# The rows of a panel: (z, y, total) -> (total + the loss, share times its derivative by z).
+
+
+def _linear_row(z, y, total, share, limit, half):
+    loss, slope = _error(z, y, limit, half)
+    return total + loss, slope * share
+
+
+def _sigmoid_row(z, y, total, share, limit, half):
+    a, rest = logistic(z)
+    loss, slope = _error(a, y, limit, half)
+    return total + loss, slope * (a * rest) * share
+
+
+def _poisson_row(z, y, total, share):
+    rate = vector_math.exp(z)
+    return total + (rate - y * z), (rate - y) * share
+
+
+def _binary_cross_entropy_row(z, y, total, share, kept, spread):
+    """max(z, 0) - z y + log(1 + exp(-|z|)), with the targets y kept + spread."""
+    y = y * kept + spread
+    e = exp_of_negative(-absolute(z))
+    large = 1.0 / (e + 1.0)
+    loss = where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e)
+    return total + loss, (where(z < 0.0, e * large, large) - y) * share
+
+
+def _sigmoid_delta(a, da):
+    """da a (1 - a)."""
+    return da * (a * (1.0 - a))
+
+
+def _maximum(a, b):
+    """The larger one; a NaN stays in `a`, and one in `b` comes out with the exponentials."""
+    return where(b > a, b, a)
+
+
+linear_row = traced_pass(_linear_row, 3, 2)
+sigmoid_row = traced_pass(_sigmoid_row, 3, 2)
+poisson_row = traced_pass(_poisson_row, 3, 2)
+binary_cross_entropy_row = traced_pass(_binary_cross_entropy_row, 3, 2)
+sigmoid_pass = traced_pass(lambda z: logistic(z)[0], 1)
+sigmoid_delta_pass = traced_pass(_sigmoid_delta, 2)
+maximum = traced(_maximum)
+power = traced(exp_of_negative)
+logarithm = traced(vector_math.log)
+
+
+@inner
+def _largest(z, n_y, width, t, n):
+    largest = load_part(z, t, n)
+    for o in range(1, n_y):
+        largest = maximum(largest, load_part(z, o * width + t, n))
+    return largest
+
+
+@inner
+def output_panel(output, z, n_y, width):
+    """z = the outputs, in place."""
+    if output == SIGMOID:
+        sigmoid_pass(n_y * width, 1, z, z)
+    elif output == SOFTMAX:
+        for t in range(0, width, lanes_of(z)):
+            n = width - t
+            largest = _largest(z, n_y, width, t, n)
+            total = splat(z, 0.0)
+            for o in range(n_y):
+                e = power(load_part(z, o * width + t, n) - largest)
+                total = total + e
+                store_part(z, o * width + t, e, n)
+            for o in range(n_y):
+                store_part(z, o * width + t, load_part(z, o * width + t, n) / total, n)
+
+
+@inner
+def output_delta_panel(output, a, da, n_y, width):
+    """da = the derivative by z, in place, of what `da` is the derivative of by the outputs a."""
+    if output == SIGMOID:
+        sigmoid_delta_pass(n_y * width, 1, a, da, da)
+    elif output == SOFTMAX:
+        for t in range(0, width, lanes_of(a)):
+            n = width - t
+            mean = splat(a, 0.0)
+            for o in range(n_y):
+                mean = fused(load_part(a, o * width + t, n), load_part(da, o * width + t, n), mean)
+            for o in range(n_y):
+                at = o * width + t
+                store_part(da, at, load_part(a, at, n) * (load_part(da, at, n) - mean), n)
+
+
+@inner
+def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta):
+    """-sum over the outputs of y log(softmax(z)), with the targets y kept + spread, and its derivative by z."""
+    for t in range(0, count, lanes_of(z)):
+        n = count - t
+        largest = _largest(z, n_y, width, t, n)
+        total, mass, product = splat(z, 0.0), splat(z, 0.0), splat(z, 0.0)
+        for o in range(n_y):
+            at = o * width + t
+            below = load_part(z, at, n) - largest
+            y = load_part(targets, at, n) * kept + spread
+            e = power(below)
+            total, mass, product = total + e, mass + y, fused(y, below, product)
+            if with_delta:
+                store_part(dz, at, e, n)
+        store_part(terms, t, mass * logarithm(total) - product, n)
+        if with_delta:
+            mass = mass / total
+            for o in range(n_y):
+                at = o * width + t
+                y = load_part(targets, at, n) * kept + spread
+                store_part(dz, at, (load_part(dz, at, n) * mass - y) * share, n)
+
+
+@inner
+def weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta):
+    """Multiply losses, and dz if wanted, by the weights if there are any; dz is 0 where there are no examples."""
+    if weighted:
+        product_pass(count, 1, terms, weights, terms)
+    if with_delta:
+        for o in range(n_y):
+            out = advance(dz, o * width)
+            if weighted:
+                product_pass(count, 1, out, weights, out)
+            fill_pass(width - count, 1, advance(out, count), advance(out, count), 0.0)
+
+
+@inner
+def output_loss_panel(
+    output, loss, z, n_y, width, count, targets, weights, weighted, share, smoothing, dz, terms, with_delta
+):
+    """terms[t] = every example's loss, and dz = share times its derivative by z if wanted.
+
+    z, targets and dz are panels [n_y][width] of which `count` columns are examples; dz is 0 in the others, and may be
+    z. Where there are weights, one for each example, both results are multiplied with them.
+    """
+    kept, wanted = 1.0 - smoothing, 2 if with_delta else 1
+    if loss == CROSS_ENTROPY:
+        spread = smoothing / n_y
+        cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta)
+    else:
+        spread = smoothing * 0.5
+        limit = np.inf if loss == SQUARED_ERROR else 0.0 if loss == ABSOLUTE_ERROR else 1.0
+        half = 0.5 if loss == HUBER else 0.0
+        fill_pass(count, 1, terms, terms, 0.0)
+        for o in range(n_y):
+            row, y, out = advance(z, o * width), advance(targets, o * width), advance(dz, o * width)
+            if loss == BINARY_CROSS_ENTROPY:
+                binary_cross_entropy_row(count, wanted, row, y, terms, terms, out, share, kept, spread)
+            elif loss == POISSON:
+                poisson_row(count, wanted, row, y, terms, terms, out, share)
+            elif output == LINEAR:
+                linear_row(count, wanted, row, y, terms, terms, out, share, limit, half)
+            else:
+                sigmoid_row(count, wanted, row, y, terms, terms, out, share, limit, half)
+    weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)

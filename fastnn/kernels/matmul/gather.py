@@ -1,0 +1,227 @@
+"""The mini-batch, straight from the caller's arrays, any order, strides and number type, to panels, turned or not."""
+
+import numpy as np
+
+from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.policy import Bytes, Integers, Numbers, Table, inner, leaf
+from fastnn.kernels.compiler.simd import (
+    advance,
+    as_numbers,
+    call,
+    element_at,
+    get,
+    lanes_of,
+    load,
+    numbers_at,
+    pointer_at,
+    prefetch,
+    put,
+    splat,
+    store,
+    transpose_tile,
+)
+
+
+@leaf
+def read(
+    code: int, plain: int, x: Bytes, start: int, unit: int, units: int, offsets: Integers, examples: int,
+    out: Numbers, out_unit: int, out_example: int,
+):  # fmt: skip
+    """out[i * out_unit + t * out_example] = the number at byte start + i * unit + offsets[t].
+
+    `plain` says that they are of out's own type, and need no conversion.
+    """
+    if plain != 0:
+        for i in range(units):
+            here, to = advance(x, start + i * unit), advance(out, i * out_unit)
+            for t in range(examples):
+                put(to, t * out_example, get(as_numbers(advance(here, get(offsets, t)), out), 0))
+    else:
+        for t in range(examples):
+            first = start + get(offsets, t)
+            for i in range(units):
+                put(out, i * out_unit + t * out_example, element_at(x, first + i * unit, code, out))
+
+
+# Bytes of an example that are asked for ahead of time: examples come from memory, in pieces of 128 bytes of each.
+AHEAD = 512
+
+
+@inner
+def _copy_rows(x, start, units, offsets, examples, out, out_example):
+    """`read`, where an example's numbers are contiguous and of the net's own type."""
+    lanes = lanes_of(out)
+    whole = units // lanes * lanes
+    for t in range(examples):
+        row = advance(x, start + get(offsets, t))
+        prefetch(row, AHEAD)
+        prefetch(row, AHEAD + 64)
+        for i in range(0, whole, lanes):
+            store(out, t * out_example + i, load(as_numbers(row, out), i))
+        for i in range(whole, units):
+            put(out, t * out_example + i, get(as_numbers(row, out), i))
+
+
+@leaf
+def transpose(source: Numbers, source_row: int, rows: int, columns: int, target: Numbers, target_row: int):
+    """target[j, i] = source[i, j], in whole squares of a vector's lanes: up to that many rows and columns too many."""
+    lanes = lanes_of(source)
+    for i in range(0, rows, lanes):
+        for j in range(0, columns, lanes):
+            transpose_tile(
+                advance(source, i * source_row + j), source_row, advance(target, j * target_row + i), target_row
+            )
+
+
+@inner
+def turned_width(like):
+    """Units in a panel of turned activations."""
+    return 2 * lanes_of(like)
+
+
+@inner
+def _offsets(table, shuffled, offsets, first, examples, stride):
+    if shuffled:
+        order = advance(pointer_at(table, at.ORDER, np.uint32), first)
+        for t in range(examples):
+            put(offsets, t, np.int64(get(order, t)) * stride)
+    else:
+        for t in range(examples):
+            put(offsets, t, (first + t) * stride)
+
+
+@inner
+def _gather_examples(table, settings, offsets, examples, width, acts, turned, chunk, first):
+    """One panel of X, turned too unless `chunk` is 0."""
+    x = pointer_at(table, at.X, np.uint8)
+    code, unit, stride = get(settings, at.X_TYPE), get(settings, at.X_UNIT), get(settings, at.X_EXAMPLE)
+    units = get(pointer_at(table, at.SIZES, np.int64), 0)
+    wide = turned_width(acts)
+    plain = get(settings, at.X_PLAIN)
+    if width == 1:
+        call(table, at.READ, code, plain, x, 0, unit, units, offsets, 1, acts, 1, 0)
+    elif chunk == 0 or abs(unit) > abs(stride):
+        if chunk == 0:
+            call(table, at.READ, code, plain, x, 0, unit, units, offsets, examples, acts, width, 1)
+        else:
+            # Unit by unit, which is how the caller's numbers lie.
+            for i in range(units):
+                call(table, at.READ, code, plain, x, i * unit, 0, 1, offsets, examples, advance(acts, i * width), 0, 1)
+        for i in range(units):
+            for t in range(examples, width):
+                put(acts, i * width + t, 0)
+        if chunk != 0:
+            for i in range(0, units, wide):
+                call(
+                    table, at.TRANSPOSE, advance(acts, i * width), width, min(wide, units - i), width,
+                    advance(turned, i * chunk + first * wide), wide,
+                )  # fmt: skip
+    else:
+        for i in range(0, units, wide):
+            here = advance(turned, i * chunk + first * wide)
+            present = min(wide, units - i)
+            if plain != 0 and unit == 64 // lanes_of(acts):
+                _copy_rows(x, i * unit, present, offsets, examples, here, wide)
+            else:
+                call(table, at.READ, code, plain, x, i * unit, unit, present, offsets, examples, here, 1, wide)
+            for t in range(examples, width):
+                for lane in range(0, wide, lanes_of(acts)):
+                    store(here, t * wide + lane, splat(acts, 0))
+            call(table, at.TRANSPOSE, here, wide, width, present, advance(acts, i * width), width)
+
+
+@inner
+def gather_targets(table, offsets, targets, factors, first, p, begin, examples, width):
+    """Targets and sample weights of panel p of the present ones, where the task needs any.
+
+    `offsets` are those of X, if X is dense.
+    """
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    if get(settings, at.TASK) > at.EVALUATE:
+        return
+    n_y = get(pointer_at(table, at.SIZES, np.int64), get(settings, at.DEPTH))
+    y = pointer_at(table, at.Y, np.uint8)
+    code, unit, plain = get(settings, at.Y_TYPE), get(settings, at.Y_UNIT), get(settings, at.Y_PLAIN)
+    shuffled = get(settings, at.SHUFFLE) != 0
+    if get(settings, at.X_EXAMPLE) != get(settings, at.Y_EXAMPLE):
+        _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.Y_EXAMPLE))
+    here = advance(targets, p * n_y * width)
+    if get(settings, at.LABELS) != 0:
+        for i in range(n_y * width):
+            put(here, i, 0)
+        label = advance(factors, p * width)
+        call(table, at.READ, code, plain, y, 0, 0, 1, offsets, examples, label, 0, 1)
+        for t in range(examples):
+            # Labels were checked, but the array is the caller's and may have changed since.
+            row = np.int64(get(label, t))
+            if 0 <= row < n_y:
+                put(here, row * width + t, 1)
+    else:
+        call(table, at.READ, code, plain, y, 0, unit, n_y, offsets, examples, here, width, 1)
+    if get(settings, at.WEIGHTED) != 0:
+        _offsets(table, shuffled, offsets, first + begin, examples, 1)
+        weights = pointer_at(table, at.WEIGHTS, np.float64)
+        for t in range(examples):
+            put(factors, p * width + t, get(weights, get(offsets, t)))
+
+
+@leaf
+def gather(
+    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    thread: int, first: int, panel: int, panels: int, count: int, width: int,
+):  # fmt: skip
+    """Panels panel, panel + 1, ... of a chunk that begins with example `first` of the order and has `count` examples.
+
+    Examples that a panel lacks are zero; labels become one-hot.
+    """
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
+    shuffled = get(settings, at.SHUFFLE) != 0
+    for p in range(panels):
+        begin = (panel + p) * width
+        examples = min(width, count - begin)
+        _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.X_EXAMPLE))
+        _gather_examples(table, settings, offsets, examples, width, advance(acts, p * stride), turned, chunk, begin)
+        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
+
+
+@inner
+def _scatter_rows(table, offsets, examples, width, acts, columns):
+    """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers with one place are added."""
+    x, starts = numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
+    units = get(pointer_at(table, at.SIZES, np.int64), 0)
+    for i in range(units * width):
+        put(acts, i, 0)
+    for t in range(examples):
+        row = get(offsets, t)
+        for k in range(get(starts, row), get(starts, row + 1)):
+            column = np.int64(get(columns, k))
+            # Columns were checked, but the arrays are the caller's and may have changed since.
+            if 0 <= column < units:
+                put(acts, column * width + t, get(acts, column * width + t) + get(x, k))
+
+
+@leaf
+def gather_sparse(
+    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    thread: int, first: int, panel: int, panels: int, count: int, width: int,
+):  # fmt: skip
+    """`gather`, where X is a sparse table in rows (CSR), whose numbers are of the net's own type."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
+    units, wide = get(pointer_at(table, at.SIZES, np.int64), 0), turned_width(acts)
+    for p in range(panels):
+        begin = (panel + p) * width
+        examples, here = min(width, count - begin), advance(acts, p * stride)
+        _offsets(table, get(settings, at.SHUFFLE) != 0, offsets, first + begin, examples, 1)
+        if get(settings, at.INDEX_BYTES) == 4:
+            _scatter_rows(table, offsets, examples, width, here, pointer_at(table, at.COLUMNS, np.int32))
+        else:
+            _scatter_rows(table, offsets, examples, width, here, pointer_at(table, at.COLUMNS, np.int64))
+        if chunk != 0:
+            for i in range(0, units, wide):
+                call(
+                    table, at.TRANSPOSE, advance(here, i * width), width, min(wide, units - i), width,
+                    advance(turned, i * chunk + begin * wide), wide,
+                )  # fmt: skip
+        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)

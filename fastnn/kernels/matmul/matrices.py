@@ -1,0 +1,218 @@
+"""Products of the caller's row-major matrices, by the engine's tiles.
+
+Strips of columns are packed into panels [panel][row][example], as wide as a tile and filled up with zeros; the engine's
+product multiplies whole panels; what exists of the result is unpacked. Packing moves an element once for as many
+multiply-adds as there are units, and the product is the machine code that training runs, called by its address.
+"""
+
+import functools
+
+import numpy as np
+from numba import config
+
+from fastnn.kernels.compiler.policy import inner
+from fastnn.kernels.compiler.simd import (
+    advance,
+    call,
+    get,
+    lanes_of,
+    load,
+    load_part,
+    put,
+    stack_buffer,
+    store,
+    store_part,
+    transpose_tile,
+)
+from fastnn.kernels.matmul.dots import COLUMNS, ROWS, dots, row_sums
+from fastnn.kernels.matmul.micro_kernel import PARTIAL_SUM, PLAIN, ZERO
+from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY, product
+
+# Elements of a strip's operand and result: 256 KB of doubles stay in the second-level cache.
+STRIP_ELEMENTS = 1 << 15
+
+# Units (in panels) and examples that are turned at a time for dZ A^T: 128 KB of doubles.
+TURNED_PANELS = 2
+TURNED_EXAMPLES = 512
+
+# Examples in one chain of fma where the lanes run over examples.
+EXAMPLES_PER_SUM = 256
+
+_dots0, _dots1, _dots2 = dots
+R0, R1, R2 = ROWS
+
+
+@functools.cache
+def products(dtype):
+    """Table for the kernels: the address of the engine's product for that type of numbers."""
+    return np.array([product.address(dtype)], object if config.DISABLE_JIT else np.uintp)
+
+
+@inner
+def panel_width(like):
+    """Examples, or units of a turned matrix, in a panel."""
+    return 2 * lanes_of(like)
+
+
+@inner
+def panels_in(columns, like):
+    """Panels that hold so many columns."""
+    return (columns + panel_width(like) - 1) // panel_width(like)
+
+
+@inner
+def strip_columns(rows, columns, like):
+    """Columns to multiply at a time where `rows` rows of operand and result belong to each, for up to `columns`."""
+    fitting = max(1, STRIP_ELEMENTS // (rows * panel_width(like)))
+    return min(fitting, panels_in(columns, like)) * panel_width(like)
+
+
+@inner
+def pack(A, row, rows, columns, panels):
+    """Copy rows of `columns` numbers that lie `row` apart to panels [panel][row][example]."""
+    lanes, width = lanes_of(A), panel_width(A)
+    for k in range(rows):
+        for j in range(0, columns, width):
+            at, to, n = k * row + j, j * rows + k * width, columns - j
+            if n >= width:
+                store(panels, to, load(A, at))
+                store(panels, to + lanes, load(A, at + lanes))
+            else:
+                store(panels, to, load_part(A, at, n))
+                store(panels, to + lanes, load_part(A, at + lanes, n - lanes))
+
+
+@inner
+def unpack_row(panels, k, rows, columns, out):
+    """out[:columns] = row k of panels [panel][row][example]."""
+    lanes, width = lanes_of(out), panel_width(out)
+    for j in range(0, columns, width):
+        at, n = j * rows + k * width, columns - j
+        if n >= width:
+            store(out, j, load(panels, at))
+            store(out, j + lanes, load(panels, at + lanes))
+        else:
+            store_part(out, j, load(panels, at), n)
+            store_part(out, j + lanes, load(panels, at + lanes), n - lanes)
+
+
+@inner
+def copied_scratch(depth, columns, like):
+    """Numbers that a strip's product needs for its copy of weights that are read by columns."""
+    return COPY_VECTORS * lanes_of(like) if panels_in(columns, like) >= MANY and depth >= LONG else 0
+
+
+@inner
+def strip_product(table, W, row, step, n_out, depth, seed, bias, A, lda, columns, scratch):
+    """Panels of seed + W A, behind those of A in scratch: (depth + n_out) numbers for each of a strip's columns.
+
+    Behind these, where W is read by columns, are `copied_scratch` numbers more. W[i, k] lies at i*row + k*step, A[k, j]
+    at k*lda + j; the seed is ZERO or, by rows, the bias.
+    """
+    width, panels = panel_width(A), panels_in(columns, A)
+    pack(A, lda, depth, columns, scratch)
+    result = advance(scratch, panels * width * depth)
+    call(
+        table, 0, result, n_out * width, width, seed, bias, W, row, step, n_out, depth, scratch, depth * width, width,
+        panels, width, PLAIN, result, 0.0, advance(result, panels * width * n_out),
+    )  # fmt: skip
+    return result
+
+
+@inner
+def _turn(A, row, units, examples, panel):
+    """panel[t, i] = A[i, t], and 0 for units that do not exist."""
+    lanes, width = lanes_of(A), panel_width(A)
+    whole_units, whole_examples = units // lanes * lanes, examples // lanes * lanes
+    for i in range(0, whole_units, lanes):
+        for t in range(0, whole_examples, lanes):
+            transpose_tile(advance(A, i * row + t), row, advance(panel, t * width + i), width)
+    for t in range(examples):
+        for i in range(whole_units if t < whole_examples else 0, units):
+            put(panel, t * width + i, get(A, i * row + t))
+        for i in range(units, width):
+            put(panel, t * width + i, 0)
+
+
+@inner
+def turned_scratch(rows, units, examples, like):
+    """Numbers that `gradient_by_products` needs for `rows` rows."""
+    width = panel_width(like)
+    return min(TURNED_PANELS, panels_in(units, like)) * width * (min(TURNED_EXAMPLES, examples) + rows)
+
+
+@inner
+def _gradient_by_products(table, D, rows, A, units, m, G, scratch):
+    width = panel_width(A)
+    deepest = min(TURNED_EXAMPLES, m)
+    for first in range(0, units, TURNED_PANELS * width):
+        n = min(TURNED_PANELS * width, units - first)
+        panels = panels_in(n, A)
+        sums = advance(scratch, panels * width * deepest)
+        for j in range(0, m, TURNED_EXAMPLES):
+            depth = min(TURNED_EXAMPLES, m - j)
+            for i in range(0, n, width):
+                _turn(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
+            call(
+                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows,
+                depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0, scratch,
+            )  # fmt: skip
+        for i in range(rows):
+            unpack_row(sums, i, rows, n, advance(G, i * units + first))
+
+
+@inner
+def _dot_tile(D, rows, A, units, m, examples, tile):
+    """Tile [i, k] = dot product of row i of D with row k of A, for up to ROWS[0] rows and COLUMNS units."""
+    if rows > R1:
+        _dots0(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
+    elif rows > R2:
+        _dots1(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
+    else:
+        _dots2(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
+
+
+@inner
+def _gradient_by_dots(D, rows, A, units, m, G):
+    tile = stack_buffer(G, 16)
+    for k in range(rows * units):
+        put(G, k, 0)
+    for j in range(0, m, EXAMPLES_PER_SUM):
+        examples = min(EXAMPLES_PER_SUM, m - j)
+        for k in range(0, units, COLUMNS):
+            for i in range(0, rows, R0):
+                _dot_tile(
+                    advance(D, i * m + j), rows - i, advance(A, k * m + j), units - k, m, examples, tile
+                )  # fmt: skip
+                for r in range(min(R0, rows - i)):
+                    for c in range(min(COLUMNS, units - k)):
+                        at = (i + r) * units + k + c
+                        put(G, at, get(G, at) + get(tile, r * COLUMNS + c))
+
+
+@inner
+def by_products(n_out, n_in, like):
+    """Whether dZ A^T of such a layer is a product of tiles, for which A is turned; else its lanes run over examples."""
+    return min(n_out, n_in) >= panel_width(like)
+
+
+@inner
+def gradient(table, D, rows, A, units, m, turned, G, scratch):
+    """G = D A^T for `rows` rows of D and `units` of A, m numbers each: by the sums that `by_products` has chosen.
+
+    It is given the size of the whole layer, not that of a thread's share, so that bits do not depend on the shares.
+    """
+    if turned:
+        _gradient_by_products(table, D, rows, A, units, m, G, scratch)
+    else:
+        _gradient_by_dots(D, rows, A, units, m, G)
+
+
+@inner
+def bias_gradient(D, rows, m, scale, out):
+    """out[i] = scale times the sum of row i of D."""
+    sums = stack_buffer(D, 16)
+    for i in range(0, rows, COLUMNS):
+        row_sums(advance(D, i * m), m, rows - i, 0, 1, m, m, sums)
+        for r in range(min(COLUMNS, rows - i)):
+            put(out, i + r, scale * get(sums, r))

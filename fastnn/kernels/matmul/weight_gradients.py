@@ -1,0 +1,246 @@
+"""dW = dZ A^T and db, every tile of them owned by one thread, and what is done with a tile while it is in the cache.
+
+The sum over a chunk's examples is one chain of fma for an element. Where a layer has few inputs, its lanes run along
+the examples instead (a chain in each lane, added as a tree): the choice is made by the layer's inputs and the panel's
+width alone, so that the bits do not depend on the threads.
+"""
+
+import numpy as np
+
+from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.policy import Numbers, Table, inner, leaf
+from fastnn.kernels.compiler.simd import (
+    advance,
+    call,
+    fma,
+    get,
+    lanes_of,
+    load_part,
+    numbers_at,
+    pointer_at,
+    put,
+    splat,
+    store,
+    store_part,
+    total,
+)
+from fastnn.kernels.formulas.optimizers import ADAM
+from fastnn.kernels.matmul.dots import COLUMNS as DOT_COLUMNS
+from fastnn.kernels.matmul.dots import ROWS, dots, row_sums
+from fastnn.kernels.matmul.gather import turned_width
+from fastnn.kernels.matmul.micro_kernel import WIDE, over_panels, registers_lanes
+from fastnn.kernels.matmul.products import H0, H1, H2, tile_height
+
+_tile0, _tile1, _tile2, _tile3 = over_panels
+_dots0, _dots1, _dots2 = dots
+R0, R1, R2 = ROWS
+
+# Rows of a layer that are settled together, whatever the heights of the tiles: sums of squares are added in this order.
+GROUP_ROWS, DOT_ROWS = 8, 4
+
+# Turned panels that a tile of dZ meets before the next tile is begun: 4 x 128 KB stay in the second-level cache.
+TURNED_GROUP = 4
+
+# Rows of the bias gradient that are finished together.
+BIAS_ROWS = 32
+
+
+@inner
+def tiles_by_products(n_in, n_out, lanes):
+    """Tiles of a layer's dW that `gradient_by_products` works through."""
+    return ((n_in + 2 * lanes - 1) // (2 * lanes)) * ((n_out + GROUP_ROWS - 1) // GROUP_ROWS)
+
+
+@inner
+def tiles_by_dots(n_in, n_out, lanes):
+    """Tiles of a layer's dW that `gradient_by_dots` works through."""
+    return ((n_in + 2 * lanes - 1) // (2 * lanes)) * ((n_out + DOT_ROWS - 1) // DOT_ROWS)
+
+
+@inner
+def bias_groups(n_out):
+    """Groups of rows that `bias_gradient` works through."""
+    return (n_out + BIAS_ROWS - 1) // BIAS_ROWS
+
+
+@inner
+def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
+    """Add what earlier chunks left, and the L2 term; store the gradients, unless they are for an update at once."""
+    settings, reals = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.REALS, np.float64)
+    steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
+    fused = ends != 0 and get(settings, at.FUSED) != 0
+    share = get(steps, at.L2_SHARE) if decayed != 0 and ends != 0 else 0.0
+    clipped = get(reals, at.CLIP) > 0.0
+    if begun != 0 or share != 0.0 or not fused:
+        lanes = lanes_of(tile)
+        theta, grads = numbers_at(table, at.THETA, tile), numbers_at(table, at.GRADS, tile)
+        squares, norm = splat(tile, 0), splat(tile, 0)
+        for r in range(rows):
+            for j in range(0, n, lanes):
+                i, k = start + r * row + j, n - j
+                g = load_part(tile, r * tile_row + j, k)
+                if begun != 0:
+                    g = load_part(grads, i, k) + g
+                if share != 0.0:
+                    w = load_part(theta, i, k)
+                    g = fma(w, share, g)
+                    squares = fma(w, w, squares)
+                if clipped:
+                    norm = fma(g, g, norm)
+                if fused:
+                    store(tile, r * tile_row + j, g)
+                else:
+                    store_part(grads, i, g, k)
+        if share != 0.0:
+            put(pointer_at(table, at.SQUARES, np.float64), slot, np.float64(total(squares)))
+        if clipped:
+            put(pointer_at(table, at.NORMS, np.float64), slot, np.float64(total(norm)))
+
+
+@inner
+def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
+    """Complete the gradients of a tile, and update its parameters unless they have to wait."""
+    _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends)
+    if ends != 0 and get(pointer_at(table, at.SETTINGS, np.int64), at.FUSED) != 0:
+        call(table, at.UPDATE, table, thread, tile, tile_row, start, row, rows, n, decayed)
+
+
+@inner
+def _sum_tile(height, tile, row, D, d_row, d_panel, A, a_row, panels, width, last, theta, v, s, ahead_row):
+    lanes = registers_lanes(tile)
+    for j in range(0, a_row, WIDE * lanes):
+        c, a = advance(tile, j), advance(A, j)
+        x, y, z = advance(theta, j), advance(v, j), advance(s, j)
+        if height == H0:
+            _tile0(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
+        elif height == H1:
+            _tile1(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
+        elif height == H2:
+            _tile2(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
+        else:
+            _tile3(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
+
+
+@leaf
+def gradient_by_products(
+    table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
+):
+    """Tiles lo to hi of one layer's dW, by turned activations: lanes run over the inputs."""
+    settings, sizes = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.SIZES, np.int64)
+    n_in, n_out = get(sizes, layer - 1), get(sizes, layer)
+    start = get(pointer_at(table, at.WEIGHTS_AT, np.int64), layer)
+    slot = get(pointer_at(table, at.SLOTS_AT, np.int64), layer)
+    width, chunk = get(settings, at.WIDTH), get(settings, at.CHUNK)
+    d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
+    A = advance(numbers_at(table, at.TURNED, like), get(pointer_at(table, at.TURNED_AT, np.int64), layer - 1))
+    tiles = advance(
+        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    )
+    wide = turned_width(like)
+    tiles_row = TURNED_GROUP * wide
+    panels = (count + width - 1) // width
+    last = count - (panels - 1) * width
+    fused = ends != 0 and get(settings, at.FUSED) != 0
+    adaptive = get(settings, at.OPTIMIZER) >= ADAM
+    theta, v, s = numbers_at(table, at.THETA, like), numbers_at(table, at.V, like), numbers_at(table, at.S, like)
+    columns, groups = (n_in + wide - 1) // wide, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
+    begin = 0
+    for item in range(lo, hi):
+        group = item // (TURNED_GROUP * groups)
+        within = item - group * TURNED_GROUP * groups
+        size = min(TURNED_GROUP, columns - group * TURNED_GROUP)
+        place, first = within % size, within // size * GROUP_ROWS
+        rows = min(GROUP_ROWS, n_out - first)
+        column = group * TURNED_GROUP + place
+        a, tile = advance(A, column * chunk * wide), advance(tiles, place * wide)
+        n = min(wide, n_in - column * wide)
+        here = start + first * n_in + column * wide
+        i = 0
+        while i < rows:
+            height = tile_height(rows - i)
+            d = advance(D, (first + i) * width)
+            x = advance(theta, here + i * n_in)
+            y, z = (advance(v, here + i * n_in), advance(s, here + i * n_in)) if adaptive else (x, x)
+            _sum_tile(
+                height, advance(tile, i * tiles_row), tiles_row, d, width, d_panel, a, wide, panels, width, last,
+                x, y, z, n_in,
+            )  # fmt: skip
+            i += height
+        _complete(table, thread, tile, tiles_row, here, n_in, rows, n, 1, slot + item, begun, ends)
+        # Tiles side by side are updated together: runs of 512 bytes, which the processor foresees.
+        if item == lo or place == 0:
+            begin = place
+        if fused and (item == hi - 1 or place == size - 1):
+            left = (place - begin) * wide
+            call(
+                table, at.UPDATE, table, thread, advance(tiles, begin * wide), tiles_row, here - left, n_in, rows,
+                left + n, 1,
+            )  # fmt: skip
+
+
+@leaf
+def gradient_by_dots(
+    table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
+):
+    """Tiles lo to hi of one layer's dW: lanes run over the examples."""
+    settings, sizes = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.SIZES, np.int64)
+    n_in, n_out = get(sizes, layer - 1), get(sizes, layer)
+    start = get(pointer_at(table, at.WEIGHTS_AT, np.int64), layer)
+    slot = get(pointer_at(table, at.SLOTS_AT, np.int64), layer)
+    width = get(settings, at.WIDTH)
+    rows_of = pointer_at(table, at.ROWS, np.int64)
+    a_panel, d_panel = get(rows_of, layer - 1) * width, get(rows_of, layer) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
+    A = advance(numbers_at(table, at.ACTS, like), get(pointer_at(table, at.ACTS_AT, np.int64), layer - 1))
+    tile = advance(
+        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    )
+    tile_row = turned_width(like)
+    panels = (count + width - 1) // width
+    last = count - (panels - 1) * width
+    columns = (n_in + tile_row - 1) // tile_row
+    for item in range(lo, hi):
+        first, at_column = item // columns * DOT_ROWS, item % columns * tile_row
+        rows, n = min(DOT_ROWS, n_out - first), min(tile_row, n_in - at_column)
+        for k in range(0, n, DOT_COLUMNS):
+            a, left = advance(A, (at_column + k) * width), n - k
+            for i in range(0, rows, R0):
+                d, cell = advance(D, (first + i) * width), advance(tile, i * tile_row + k)
+                if rows - i > R1:
+                    _dots0(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
+                elif rows - i > R2:
+                    _dots1(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
+                else:
+                    _dots2(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
+        here = start + first * n_in + at_column
+        _settle(table, thread, tile, tile_row, here, n_in, rows, n, 1, slot + item, begun, ends)
+
+
+@leaf
+def bias_gradient(
+    table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, slot: int, begun: int, ends: int
+):
+    """Groups lo to hi of 32 rows of one layer's db, the sums of dZ over the examples."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    n_out = get(pointer_at(table, at.SIZES, np.int64), layer)
+    start = get(pointer_at(table, at.BIASES_AT, np.int64), layer)
+    width = get(settings, at.WIDTH)
+    d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
+    tile = advance(
+        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    )
+    panels = (count + width - 1) // width
+    last = count - (panels - 1) * width
+    for item in range(lo, hi):
+        first = item * BIAS_ROWS
+        rows = min(BIAS_ROWS, n_out - first)
+        if width == 1:
+            for i in range(rows):
+                put(tile, i, get(D, first + i))
+        else:
+            for i in range(0, rows, 4):
+                d = advance(D, (first + i) * width)
+                row_sums(d, width, rows - i, d_panel, panels, width, last, advance(tile, i))
+        _settle(table, thread, tile, rows, start + first, rows, 1, rows, 0, slot + item, begun, ends)

@@ -1,0 +1,108 @@
+"""All leaves of the engine, by their place in the table; and those made of a user's own functions."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.policy import Leaf, Numbers, users_function, users_leaf
+from fastnn.kernels.compiler.simd import get, number_like, put
+from fastnn.kernels.formulas import optimizers
+from fastnn.kernels.matmul import gather, products, weight_gradients
+from fastnn.kernels.program import body as steps
+from fastnn.kernels.program import small, stages
+from fastnn.kernels.program.body import body
+
+__all__ = ["LEAVES", "body", "user_activation", "user_loss"]
+
+LEAVES = {
+    at.READ: gather.read,
+    at.GATHER: gather.gather,
+    at.PRODUCT: products.product,
+    at.PRODUCT_OF_ONE: products.product_of_one,
+    at.BROAD_PRODUCT: products.broad_product,
+    at.TRANSPOSE: gather.transpose,
+    at.ACTIVATE: stages.activate,
+    at.SLOPE: stages.slope,
+    at.DROPOUT: stages.dropout,
+    at.OUTPUT_ONLY: stages.output_only,
+    at.OUTPUT_LOSS: stages.output_loss,
+    at.OUTPUT_DELTA: stages.output_delta,
+    at.DELIVER: stages.deliver,
+    at.GRADIENT_BY_PRODUCTS: weight_gradients.gradient_by_products,
+    at.GRADIENT_BY_DOTS: weight_gradients.gradient_by_dots,
+    at.BIAS_GRADIENT: weight_gradients.bias_gradient,
+    at.UPDATE: optimizers.update,
+    at.SUM_TERMS: stages.sum_terms,
+    at.PERMUTE: stages.permute,
+    at.EXAMPLES: steps.examples,
+    at.WEIGHTS_PHASE: steps.weights,
+    at.UPDATE_ARENA: steps.update_arena,
+    at.SMALL_EXAMPLES: small.small_examples,
+    at.COLLECT: small.collect,
+    at.SUM_SQUARES: small.sum_squares,
+    at.CLIP_WIDELY: optimizers.clip_widely,
+}
+
+
+# Trainers that share a function share its machine code.
+_kept = functools.lru_cache(maxsize=64)
+
+
+@_kept
+def user_activation(function: Callable[[float], tuple[float, float]]) -> Leaf:
+    """Make a leaf of a function of a scalar z that returns f(z) and f'(z); it has the arguments of `stages.activate`.
+
+    Parameters
+    ----------
+    function : callable
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
+
+    Returns
+    -------
+    Leaf
+        Replaces n numbers by their activations, NaN where the function raises, and writes their slopes if wanted.
+    """
+    f = users_function(function)
+
+    def activate(a: Numbers, n: int, slopes: Numbers, with_slopes: int):
+        for j in range(n):
+            # Not only examples come here, but also what fills their panels up: an exception must not end the loop.
+            try:
+                value, slope = f(get(a, j))
+            except Exception:
+                value, slope = np.nan, np.nan
+            put(a, j, number_like(a, float(value)))
+            if with_slopes != 0:
+                put(slopes, j, number_like(slopes, float(slope)))
+
+    return users_leaf(activate, f"hidden_activation {getattr(function, '__name__', function)}")
+
+
+@_kept
+def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Leaf:
+    """Make a leaf of a function of scalars a and y that returns the loss and its derivative by a.
+
+    Parameters
+    ----------
+    function : callable
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
+
+    Returns
+    -------
+    Leaf
+        Writes n losses and their derivatives, NaN where the function raises.
+    """
+    f = users_function(function)
+
+    def compare(a: Numbers, y: Numbers, n: int, losses: Numbers, slopes: Numbers):
+        for j in range(n):
+            try:
+                loss, slope = f(get(a, j), get(y, j))
+            except Exception:
+                loss, slope = np.nan, np.nan
+            put(losses, j, number_like(losses, float(loss)))
+            put(slopes, j, number_like(slopes, float(slope)))
+
+    return users_leaf(compare, f"loss {getattr(function, '__name__', function)}")

@@ -1,0 +1,166 @@
+"""The stages of a step that are neither products nor gradients, as leaves that the body calls for a block of panels."""
+
+import numpy as np
+
+from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, inner, leaf
+from fastnn.kernels.compiler.simd import (
+    advance,
+    call,
+    get,
+    lanes_of,
+    load,
+    load_part,
+    number_like,
+    numbers_at,
+    pointer_at,
+    put,
+    splat,
+    stack_buffer,
+    store_part,
+    total,
+)
+from fastnn.kernels.formulas.activations import activate_span, product_pass
+from fastnn.kernels.formulas.losses import SIGMOID, output_delta_panel, output_loss_panel, output_panel
+from fastnn.kernels.formulas.philox import dropout_panel, permutation
+
+# Losses of the user's own that are computed at a time.
+USER_LOSSES = 64
+
+
+@leaf
+def sum_terms(terms: Numbers, size: int, result: Doubles):
+    """result += the sum of `size` losses: a sum in every lane of a vector, added as a tree."""
+    lanes = lanes_of(terms)
+    sums = splat(terms, 0)
+    for j in range(0, size, lanes):
+        sums = sums + load_part(terms, j, size - j)
+    put(result, 0, get(result, 0) + np.float64(total(sums)))
+
+
+@leaf
+def deliver(
+    panels: Numbers, stride: int, units: int, width: int, count: int, out: Numbers, out_unit: int, out_example: int
+):
+    """out[i * out_unit + t * out_example] = unit i of example t of consecutive panels, for `count` examples."""
+    lanes = lanes_of(out)
+    for begin in range(0, count, width):
+        here = advance(panels, begin // width * stride)
+        examples = min(width, count - begin)
+        for i in range(units):
+            if width == 1 or out_example != 1:
+                for t in range(examples):
+                    put(out, i * out_unit + (begin + t) * out_example, get(here, i * width + t))
+            else:
+                for t in range(0, examples, lanes):
+                    store_part(out, i * out_unit + begin + t, load(here, i * width + t), examples - t)
+
+
+@leaf
+def activate(code: int, a: Numbers, n: int, slopes: Numbers, with_slopes: int):
+    """Replace n numbers by their activations, not relu's, and write their slopes if wanted."""
+    activate_span(code, a, n, slopes, with_slopes != 0)
+
+
+@leaf
+def slope(da: Numbers, slopes: Numbers, dz: Numbers, n: int):
+    """dZ = dA times the slopes that were written down."""
+    product_pass(n, 1, slopes, da, dz)
+
+
+@leaf
+def dropout(
+    table: Table, acts: Numbers, slopes: Numbers, with_slopes: int, units: int, width: int, position: int, layer: int,
+    step: int, key0: int, key1: int, threshold: int, keep: float,
+):  # fmt: skip
+    """Multiply one panel, and its slopes if wanted, by the masks of its examples: 0 or `keep`."""
+    dropout_panel(
+        acts, slopes, units, width, position, layer, step, key0, key1, threshold, number_like(acts, keep),
+        with_slopes != 0,
+    )  # fmt: skip
+
+
+@leaf
+def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
+    """A = output(Z), in place."""
+    for panel in range(panels):
+        output_panel(code, advance(a, panel * n_y * width), n_y, width)
+
+
+@inner
+def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, share, dz, terms):
+    output_panel(output, a, n_y, width)
+    losses = stack_buffer(a, USER_LOSSES)
+    for t in range(count):
+        put(terms, t, 0)
+    for i in range(n_y):
+        row = i * width
+        for begin in range(0, count, USER_LOSSES):
+            end, at_begin = min(begin + USER_LOSSES, count), row + begin
+            call(
+                pointer_at(table, at.USER_LOSS, np.uintp), 0, advance(a, at_begin), advance(y, at_begin), end - begin,
+                losses, advance(dz, at_begin),
+            )  # fmt: skip
+            for t in range(begin, end):
+                factor = get(weights, t) if weighted else number_like(a, 1.0)
+                put(terms, t, get(terms, t) + get(losses, t - begin) * factor)
+                slope = get(dz, row + t) * share * factor
+                if output == SIGMOID:
+                    slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
+                put(dz, row + t, slope)
+        for t in range(count, width):
+            put(dz, row + t, 0)
+
+
+@leaf
+def output_loss(
+    table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
+    panels: int, count: int, share: float,
+):  # fmt: skip
+    """Losses of all examples and, unless only they are wanted, dZ; in panels of which `count` columns are examples."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    output, loss = get(settings, at.OUTPUT), get(settings, at.LOSS)
+    weighted, with_delta = get(settings, at.WEIGHTED) != 0, get(settings, at.TASK) != at.EVALUATE
+    smoothing = number_like(a, get(pointer_at(table, at.REALS, np.float64), at.SMOOTHING))
+    shared = number_like(a, share)
+    if n_y == 1 and loss != at.USERS_OWN:
+        # Panels of one row lie one behind the other: a row as long as all of them.
+        width, panels = width * panels, 1
+    for panel in range(panels):
+        start = panel * n_y * width
+        examples = min(width, count - panel * width)
+        z, targets, deltas = advance(a, start), advance(y, start), advance(dz, start)
+        weights, losses = advance(factors, panel * width), advance(terms, panel * width)
+        if loss == at.USERS_OWN:
+            _user_loss_panel(table, output, z, n_y, width, examples, targets, weights, weighted, shared, deltas, losses)
+        else:
+            output_loss_panel(
+                output, loss, z, n_y, width, examples, targets, weights, weighted, shared, smoothing, deltas, losses,
+                with_delta,
+            )  # fmt: skip
+
+
+@leaf
+def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, panels: int, first: int, count: int):
+    """dZ from the caller's dA, at X of the table: a row of M numbers for each output."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    da, m = numbers_at(table, at.X, a), get(settings, at.M)
+    for panel in range(panels):
+        z, deltas = advance(a, panel * n_y * width), advance(dz, panel * n_y * width)
+        examples = min(width, count - panel * width)
+        for i in range(n_y):
+            for t in range(width):
+                if t < examples:
+                    put(deltas, i * width + t, get(da, i * m + first + panel * width + t))
+                else:
+                    put(deltas, i * width + t, 0)
+        output_delta_panel(get(settings, at.OUTPUT), z, deltas, n_y, width)
+        for i in range(n_y):
+            for t in range(examples, width):
+                put(deltas, i * width + t, 0)
+
+
+@leaf
+def permute(order: Words, m: int, key0: int, key1: int, epoch: int):
+    """The order of an epoch."""
+    permutation(order, m, key0, key1, epoch)

@@ -1,0 +1,594 @@
+"""Training of networks: a trainer, its history, and both in one call."""
+
+import copy
+import math
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks
+from fastnn.callbacks import running
+from fastnn.engine import lbfgs
+from fastnn.engine.runtime import claimed_core
+from fastnn.history import Divergence, EpochSums, History
+from fastnn.interrupts import Interrupts, imported
+from fastnn.losses import checked_loss
+from fastnn.network import Network
+from fastnn.optimizers import LBFGS, Adam, Optimizer
+from fastnn.schedules import Schedule, rates
+from fastnn.specs.model import Model, State
+from fastnn.specs.settings import check_combination, dropped_shares, name_of
+
+__all__ = ["History", "Trainer", "train"]
+
+# Between slices Python looks at Ctrl-C.
+SLICE_SECONDS = 0.1
+# So many steps' rates and costs stay in the second-level cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
+# not compiled takes 0.02 us then, and 0.03 in slices of 0.1 s.
+MOST_STEPS = 1 << 13
+# Multiply-adds of a first slice, before its speed is known.
+FIRST_SLICE = 1_000_000
+# A schedule's call costs about as much for one step as for so many.
+RATES_AHEAD = 256
+
+Callback = Callable[["Trainer", "History"], object]
+
+
+class Trainer:
+    """Trains a network in place, and keeps what a later call goes on from.
+
+    The cost of a mini-batch is (1/S) sum_t w_t loss_t + l2 / (2 S) sum of W^2, where w are the sample weights (1
+    without any) and S is their sum over the mini-batch. A step computes its gradient g, clips it, and updates by the
+    optimiser's rule.
+
+    Parameters
+    ----------
+    network : Network
+        What to train.
+    optimizer : Optimizer
+        `fastnn.SGD`, `Momentum`, `RMSProp`, `Adam`, `AMSGrad`, `AdamW` or `LBFGS`.
+    loss : str or callable, optional
+        For a linear output ``"squared_error"`` ((a - y)^2 / 2, the default), ``"absolute_error"``, ``"huber"`` (with
+        delta 1) or ``"poisson"`` (exp(a) - y a); for a sigmoid one ``"binary_cross_entropy"`` (the default) or the
+        first three; for softmax ``"cross_entropy"``. Losses are summed over outputs. Or, unless the output is softmax,
+        a function of scalars a, y that returns the loss and its derivative by a, compiled with ``numba.njit`` for the
+        compiled engine.
+    l2 : float
+        Factor of the squared weights in the cost. Biases are left out.
+    weight_decay : float
+        Decoupled decay: every step also takes rate * weight_decay * W from the weights, not from biases. `AdamW` has
+        its own.
+    dropout : float or sequence of float
+        Share of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
+        What is kept is divided by 1 - share.
+    clip_norm : float, optional
+        Longer gradients are scaled to this 2-norm, taken over all parameters; also those whose squares overflow.
+    label_smoothing : float
+        Share of each target that is spread over all classes; for cross-entropies only.
+    n_threads : int, optional
+        Threads at most; -1 takes all cores that the process may use, None as many as pay. Results do not depend on it.
+    seed : int, optional
+        Seed of masks and shuffles, in [0, 2**64); None takes a fresh one.
+
+    Attributes
+    ----------
+    network : Network
+        As given.
+    settings : Model
+        All other settings, resolved; cannot be changed.
+    optimizer : Optimizer
+        May be replaced by one that differs in its learning rate only, in a callback for instance.
+    state : State
+        Moments (v, s, h, powers), `step` and `epoch`, counted over the trainer's life. What is assigned to them is
+        checked, and copied into the trainer's own arrays.
+    n_threads : int or None
+        As given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, or two of them do not go together.
+
+    Notes
+    -----
+    The same seed, data and calls give the same bits, whatever the number of threads. Two calls of `fit` with 5 epochs
+    give the bits of one with 10 (except for L-BFGS, whose history starts anew).
+
+    Copies (``copy.copy`` too) and unpickled trainers have a network and a state of their own. A trainer serves one
+    thread at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import Adam
+    >>> from fastnn.reference import Network, Trainer
+    >>> X = np.random.RandomState(0).randn(2, 100)
+    >>> Y = X[:1] * X[1:] > 0
+    >>> net = Network([2, 8, 1], hidden_activation="tanh", output="sigmoid", seed=1)
+    >>> trainer = Trainer(net, Adam(0.01), seed=1)
+    >>> history = trainer.fit(X, Y, epochs=50, batch_size=20)
+    >>> bool(history.loss[-1] < history.loss[0]), trainer.state.step
+    (True, 250)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer = Adam(1e-3),  # noqa: B008 - frozen
+        loss: str | Callable | None = None,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        n_threads: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"network must be a Network, got {type(network).__name__}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be one of fastnn's, such as Adam(1e-3), got {optimizer!r}")
+        loss = checked_loss(loss, network.output)
+        if callable(loss):
+            number = network.dtype.type
+            checks.pair_function("loss", loss, "the loss and its derivative by a", number(0.5), number(1.0))
+        settings = replace(
+            network._model,
+            loss=loss,
+            optimizer=optimizer,
+            l2=checks.not_negative("l2", l2),
+            weight_decay=checks.not_negative("weight_decay", weight_decay),
+            dropout=dropped_shares(dropout, len(network.layer_sizes) - 2),
+            clip_norm=None if clip_norm is None else checks.positive_number("clip_norm", clip_norm),
+            label_smoothing=checks.decay_factor("label_smoothing", label_smoothing),
+            seed=secrets.randbits(64) if seed is None else checks.seed64(seed),
+        )
+        check_combination(settings)
+        self._network = network
+        self._settings = settings
+        self._n_threads = checks.thread_count(n_threads)
+        self._state = State.zeros(settings)
+        self._engine = None
+        self._bounded = loss in checks.BOUNDED_TARGETS
+        self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_engine": None}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self._settings = replace(self._settings, dtype=self._network.dtype)
+
+    def __copy__(self) -> "Trainer":
+        return copy.deepcopy(self)
+
+    def __repr__(self) -> str:
+        shown = [repr(self._network), repr(self.optimizer), f"loss={name_of(self._settings.loss)!r}"]
+        defaults = {f.name: f.default for f in fields(Model)}
+        for name in ("l2", "weight_decay", "dropout", "clip_norm", "label_smoothing"):
+            value = getattr(self._settings, name)
+            if value != defaults[name]:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)}, seed={self._settings.seed})"
+
+    @property
+    def network(self) -> Network:
+        """The network that is trained."""
+        return self._network
+
+    @property
+    def settings(self) -> Model:
+        """All settings, resolved."""
+        return self._settings
+
+    @property
+    def state(self) -> State:
+        """Moments and counters."""
+        return self._state
+
+    @property
+    def n_threads(self) -> int | None:
+        """Threads at most, as given."""
+        return self._n_threads
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """Rule of the updates."""
+        return self._settings.optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer) -> None:
+        present = self._settings.optimizer
+        if type(optimizer) is not type(present) or isinstance(present, LBFGS):
+            raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
+        if replace(optimizer, learning_rate=present.learning_rate) != present:
+            raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
+        self._settings = replace(self._settings, optimizer=optimizer)
+
+    def get_learning_rate(self) -> float:
+        """Return the learning rate of the next step.
+
+        Returns
+        -------
+        float
+            The optimiser's, or what its schedule says.
+
+        Raises
+        ------
+        TypeError
+            If the optimiser is L-BFGS.
+
+        Examples
+        --------
+        >>> from fastnn import SGD, StepDecay
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1]), SGD(StepDecay(0.5, every=1, factor=0.5)))
+        >>> history = trainer.fit([[1.0]], [[1.0]], epochs=3)
+        >>> history.learning_rate, trainer.get_learning_rate()
+        ([0.5, 0.25, 0.125], 0.0625)
+        """
+        return self._next_rate("get_learning_rate")
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Put a constant learning rate in the place of the optimiser's, which may be a schedule.
+
+        Parameters
+        ----------
+        rate : float
+            The rate from the next step on, not negative.
+
+        Raises
+        ------
+        TypeError
+            If it is not a number, or the optimiser is L-BFGS.
+        ValueError
+            If it is negative or not finite.
+
+        Examples
+        --------
+        >>> from fastnn import SGD
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1]), SGD(0.5))
+        >>> trainer.set_learning_rate(0.1)
+        >>> trainer.optimizer
+        SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
+        """
+        optimizer = self._settings.optimizer
+        if isinstance(optimizer, LBFGS):
+            raise _no_rate("set_learning_rate")
+        optimizer = replace(optimizer, learning_rate=checks.not_negative("rate", rate))
+        self._settings = replace(self._settings, optimizer=optimizer)
+
+    def fit(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        epochs: int = 10,
+        batch_size: int | None = 64,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool = True,
+        validation: tuple[ArrayLike, ...] | None = None,
+        callbacks: Iterable[Callback] = (),
+    ) -> History:
+        """Train for some epochs more.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_x, m)
+            Examples in columns; any real dtype and any strides, read where they are.
+        Y : array_like, shape (n_y, m), or (m,)
+            Targets. For a softmax output either probabilities or m integer labels, counted from 0. With one output
+            (m,) is as good as (1, m).
+        epochs : int
+            How many times to go through the data.
+        batch_size : int, optional
+            Examples in a step; the last of an epoch may have fewer. 1 is stochastic gradient descent; None, or m and
+            more, is batch gradient descent.
+        sample_weight : array_like, shape (m,), optional
+            Weights of the examples, not negative. Steps whose weights are all zero are skipped.
+        shuffle : bool
+            Whether each epoch goes through the examples in an order of its own. Without it, and if one batch has them
+            all, they come in the order of the data.
+        validation : tuple, optional
+            (X, Y) or (X, Y, weights) to compute the loss for after every epoch.
+        callbacks : iterable of callable
+            Each is called as ``callback(trainer, history)`` after every epoch; a true return value ends the training.
+            Where they have methods ``begin`` and ``end``, these are called too: see `fastnn.callbacks`.
+
+        Returns
+        -------
+        History
+            Losses of this call's epochs.
+
+        Raises
+        ------
+        TypeError
+            If an argument is of another type.
+        ValueError
+            If shapes, values or options do not fit, or data overflow in the network's dtype, or `network.vector` is
+            read-only.
+        ImportError
+            If the optimiser is L-BFGS and SciPy is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If Ctrl-C was pressed. It takes effect after a whole step, within about 0.1 s, and is no error: the weights
+            stay as they are, and the history so far is returned.
+        RuntimeWarning
+            Once, if the loss of an epoch, or at the end a weight or the square of a gradient, is not finite.
+
+        Notes
+        -----
+        Without callbacks and validation data many epochs run in one compiled call. An epoch that was interrupted is
+        begun anew by the next `fit`, in the same order.
+
+        Examples
+        --------
+        >>> from fastnn import SGD
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1], initializer="zeros"), SGD(0.5))
+        >>> history = trainer.fit([[1.0, 2.0]], [[2.0, 4.0]], epochs=100, batch_size=None,
+        ...                       callbacks=[lambda trainer, history: history.loss[-1] < 1e-3])
+        >>> history.stopped, history.epochs < 100
+        (True, True)
+        """
+        began = time.perf_counter()
+        epochs = checks.count("epochs", epochs, 0)
+        data = self._data(("X", "Y", "sample_weight"), X, Y, sample_weight)
+        m = data[0].shape[1]
+        batch = m if batch_size is None else min(checks.count("batch_size", batch_size, 1), m)
+        # The order within a batch would change nothing but rounding.
+        shuffle = checks.flag("shuffle", shuffle) and batch < m
+        held_out = None
+        if validation is not None:
+            if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+                raise TypeError(f"validation must be None, (X, Y) or (X, Y, weights), got {type(validation).__name__}")
+            names = ("X of validation", "Y of validation", "weights of validation")
+            held_out = self._data(names, *validation, *(None,) * (3 - len(validation)))
+        callbacks = checks.functions("callbacks", callbacks)
+        if not self._state.may_change(self._network.vector):
+            self._state.check(self._settings, self._network.vector)
+        if isinstance(self.optimizer, LBFGS) and batch < m:
+            raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
+        history = History()
+        divergence = Divergence(history)
+
+        with running(callbacks, self, history, epochs) as after_epoch:
+
+            def at_epoch_end() -> bool:
+                if held_out is not None:
+                    history.validation_loss.append(self._made_engine().loss(self._network.vector, *held_out))
+                return after_epoch()
+
+            try:
+                with Interrupts() as interrupts, claimed_core():
+                    if isinstance(self.optimizer, LBFGS):
+                        self._fit_iterations(data, epochs, history, began, at_epoch_end, interrupts)
+                    else:
+                        watch = at_epoch_end if callbacks or held_out is not None else None
+                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts, divergence)
+            except KeyboardInterrupt:
+                warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
+            finally:
+                history.stopped = history.epochs < epochs
+        divergence.at_end(self._network.vector, self._state.s)
+        return history
+
+    def _fit_steps(
+        self,
+        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+        epochs: int,
+        batch: int,
+        shuffle: bool,
+        history: History,
+        began: float,
+        at_epoch_end: Callable[[], bool] | None,
+        interrupts: Interrupts,
+        divergence: Divergence,
+    ) -> None:
+        """Train in slices of steps; they end at epochs' ends only if something waits there."""
+        state = self._state
+        session = self._made_engine().session(self._network.vector, state, *data, batch, shuffle)
+        steps = -(-data[0].shape[1] // batch)
+        epoch = EpochSums(steps, history)
+        left = epochs * steps
+        longest = max(1, FIRST_SLICE // (batch * self._network.vector.size))
+        while left:
+            count = min(longest, left if at_epoch_end is None else steps - epoch.place)
+            step_rates = rates(self.optimizer.learning_rate, state.step, count)
+            begin = time.perf_counter()
+            interrupts.hold()
+            costs, sums = session.advance(step_rates)
+            end = time.perf_counter()
+            epoch.add(step_rates, costs, sums, begin - began, end - began)
+            interrupts.release()
+            if history.loss and not math.isfinite(history.loss[-1]):
+                divergence.look()
+            left -= count
+            if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
+                return
+            # The first slice may have compiled: grow step by step, never by one measurement alone.
+            fitting = min(int(count * SLICE_SECONDS / max(end - begin, 1e-9)), MOST_STEPS)
+            longest = min(max(1, fitting), 16 * max(count, longest))
+
+    def _fit_iterations(
+        self,
+        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+        epochs: int,
+        history: History,
+        began: float,
+        at_epoch_end: Callable[[], bool],
+        interrupts: Interrupts,
+    ) -> None:
+        """Train by L-BFGS."""
+        engine, theta, state = self._made_engine(), self._network.vector, self._state
+
+        def note(cost: float) -> None:
+            history.loss.append(cost)
+            history.seconds.append(time.perf_counter() - began)
+            state.step += 1
+            state.epoch += 1
+
+        def after() -> bool:
+            ended = at_epoch_end()
+            interrupts.check()
+            return ended
+
+        lbfgs.minimize(lambda: engine.loss_and_gradient(theta, *data), theta, self.optimizer, epochs, note, after)
+
+    def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Do one step of the optimiser on a mini-batch of one's own.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_x, m)
+            The mini-batch, examples in columns.
+        Y : array_like, shape (n_y, m), or (m,)
+            Targets, as for `fit`.
+        sample_weight : array_like, shape (m,), optional
+            Weights of the examples, not negative. If all are zero the step is skipped.
+
+        Returns
+        -------
+        float
+            The cost before the update; 0 for a skipped step.
+
+        Raises
+        ------
+        TypeError
+            If an argument is of another type, or the optimiser is L-BFGS.
+        ValueError
+            If shapes, labels or weights do not fit, or `network.vector` is read-only.
+
+        Notes
+        -----
+        Shapes, labels and weights are checked; unlike in `fit`, finite values are not. Numbers beyond the network's
+        dtype count as infinite, and a cost of NaN or infinity tells of weights that are lost.
+
+        Examples
+        --------
+        >>> from fastnn import SGD
+        >>> from fastnn.reference import Network, Trainer
+        >>> trainer = Trainer(Network([1, 1], initializer="zeros"), SGD(0.1))
+        >>> trainer.step([[1.0, 2.0]], [[2.0, 4.0]])
+        5.0
+        >>> trainer.network.parameters["W1"].item(), trainer.state.step
+        (0.5, 1)
+        """
+        network, settings = self._network, self._settings
+        sizes = settings.sizes
+        X = checks.columns("X", X, sizes[0])
+        m = X.shape[1]
+        Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
+        # By methods, whose call is short beside a small net's step; the sentence is the slow way's.
+        if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
+            checks.target_values("Y", Y, settings.loss)
+        if sample_weight is not None:
+            sample_weight = checks.example_weights("sample_weight", sample_weight, m)
+        rate = getattr(settings.optimizer, "learning_rate", None)
+        if type(rate) is not float:
+            rate = self._next_rate("step")
+        return (self._engine or self._made_engine()).step(network._vector, self._state, X, Y, sample_weight, rate)
+
+    @staticmethod
+    def _engine_class() -> type:
+        """Return the engine that computes; the reference's trainer overrides it."""
+        return imported("fastnn.engine.engine").Engine
+
+    def _made_engine(self) -> Any:
+        """Return the engine, made when first needed: making it may compile."""
+        if self._engine is None:
+            self._engine = self._engine_class()(self._settings, self._n_threads)
+        return self._engine
+
+    def _next_rate(self, name: str) -> float:
+        """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
+        optimizer, step = self._settings.optimizer, self._state._step
+        if isinstance(optimizer, LBFGS):
+            raise _no_rate(name)
+        rate = optimizer.learning_rate
+        if type(rate) is float:
+            return rate
+        if not isinstance(rate, Schedule):
+            return float(rates(rate, step, 1)[0])
+        schedule, first, ahead = self._ahead
+        if schedule is not rate or not first <= step < first + ahead.size:
+            first, ahead = step, rates(rate, step, RATES_AHEAD)
+            self._ahead = rate, first, ahead
+        return float(ahead[step - first])
+
+    def _data(
+        self, names: Sequence[str], X: Any, Y: Any, weights: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return checked examples, targets and weights of a whole run."""
+        x_name, y_name, weights_name = names
+        sizes = self._network.layer_sizes
+        X = checks.columns(x_name, X, sizes[0])
+        m = X.shape[1]
+        Y = checks.targets(y_name, Y, sizes[-1], m, self._network.output == "softmax")
+        checks.require_finite(x_name, X, self._network.dtype)
+        checks.require_finite(y_name, Y, self._network.dtype)
+        checks.target_values(y_name, Y, self._settings.loss)
+        weights = checks.example_weights(weights_name, weights, m)
+        if weights is not None and not weights.any():
+            raise ValueError(f"{weights_name} must not be zero for all examples")
+        return X, Y, weights
+
+
+def _no_rate(name: str) -> TypeError:
+    """Return the error of a method that needs a learning rate."""
+    hint = ": use fit" if name == "step" else ""
+    return TypeError(f"{name} needs an optimiser with a learning rate, got LBFGS{hint}")
+
+
+def train(
+    network: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    epochs: int = 10,
+    batch_size: int | None = 64,
+    sample_weight: ArrayLike | None = None,
+    shuffle: bool = True,
+    validation: tuple[ArrayLike, ...] | None = None,
+    callbacks: Iterable[Callback] = (),
+    **trainer_options: Any,
+) -> History:
+    """Train a network in place: `Trainer` and `Trainer.fit` in one.
+
+    Parameters
+    ----------
+    network : Network
+        What to train.
+    X, Y, epochs, batch_size, sample_weight, shuffle, validation, callbacks
+        As for `Trainer.fit`.
+    **trainer_options
+        As for `Trainer`: optimizer, loss, l2, weight_decay, dropout, clip_norm, label_smoothing, n_threads, seed.
+
+    Returns
+    -------
+    History
+        Losses of the epochs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Trainer` and `Trainer.fit` do.
+
+    Examples
+    --------
+    >>> from fastnn import SGD
+    >>> from fastnn.reference import Network, train
+    >>> net = Network([1, 1], initializer="zeros")
+    >>> history = train(net, [[1.0, 2.0]], [[2.0, 4.0]], epochs=200, batch_size=None, optimizer=SGD(0.5))
+    >>> print(net.predict([[3.0]]).round(2))
+    [[6.]]
+    """
+    trainer = Trainer(network, **trainer_options)
+    return trainer.fit(X, Y, epochs, batch_size, sample_weight, shuffle, validation, callbacks)
