@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 
 _MODULES = ("gradient_checking", "initialization", "optimization", "reference", "regularization")
 _HOMES = {
-    "_gradient_check": ("gradient_check",),
-    "_history": ("History",),
+    "finite_differences": ("gradient_check",),
+    "history": ("History",),
     "estimators": ("MLPClassifier", "MLPRegressor"),
     "callbacks": ("Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar"),
     "inspection": ("plot_decision_boundary", "plot_history"),
     "network": ("Network",),
     "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
-    "runtime": ("show_config", "warmup"),
+    "engine.runtime": ("show_config", "warmup"),
     "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "StepDecay"),
-    "training": ("Trainer", "train"),
+    "trainer": ("Trainer", "train"),
 }
 
 # Without the estimators: a star import must not need scikit-learn.

@@ -23,13 +23,13 @@ from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
 from fastnn.schedules import Schedule, rates
 from fastnn.specs.model import Model, State
-from fastnn.specs.settings import check_combination, dropped_shares, name_of
+from fastnn.specs.settings import check_combination, dropout_rates, name_of
 
 __all__ = ["History", "Trainer", "train"]
 
 # Between slices Python looks at Ctrl-C.
 SLICE_SECONDS = 0.1
-# So many steps' rates and costs stay in the second-level cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
+# So many steps' rates and costs stay in the L2 cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
 # not compiled takes 0.02 us then, and 0.03 in slices of 0.1 s.
 MOST_STEPS = 1 << 13
 # Multiply-adds of a first slice, before its speed is known.
@@ -144,7 +144,7 @@ class Trainer:
             optimizer=optimizer,
             l2=checks.not_negative("l2", l2),
             weight_decay=checks.not_negative("weight_decay", weight_decay),
-            dropout=dropped_shares(dropout, len(network.layer_sizes) - 2),
+            dropout=dropout_rates(dropout, len(network.layer_sizes) - 2),
             clip_norm=None if clip_norm is None else checks.positive_number("clip_norm", clip_norm),
             label_smoothing=checks.decay_factor("label_smoothing", label_smoothing),
             seed=secrets.randbits(64) if seed is None else checks.seed64(seed),

@@ -9,7 +9,7 @@ from fastnn.engine.engine import Engine, Session
 from fastnn.engine.workspace import Run
 from fastnn.kernels import layout as at
 from fastnn.kernels.course import ops
-from fastnn.kernels.course.ops import COURSE_LEAVES
+from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.kernels.formulas import optimizers
 from fastnn.optimizers import Adam
 from fastnn.reference.course.layers import Arrays
@@ -45,7 +45,7 @@ def without_rate(report: Callable[[int, float], None] | None) -> Callable[[int, 
 class _CourseEngine(Engine):
     """The engine, with the course's leaves in place of some of its own; a batch is one chunk, whose sum is NumPy's."""
 
-    all_leaves = COURSE_LEAVES
+    ops = COURSE_OPS
 
     def _made(self, task: int, batch: int) -> Run:
         return Run(self, task, batch, keep_all=True)

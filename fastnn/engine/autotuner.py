@@ -24,7 +24,7 @@ def guessed_step_ns(batch: int, n_weights: int, n_units: int, item: int) -> floa
     return STEP_NS + batch * (WEIGHT_NS * item * n_weights + UNIT_NS * n_units)
 
 
-class Pace:
+class Autotuner:
     """How many threads pay for a step, measured now and then; the bits do not depend on it.
 
     A trial measures a call as a whole, with the way into the team and out of it.

@@ -12,7 +12,7 @@ from fastnn.engine.workspace import CHUNK, Run, addresses
 from fastnn.kernels import layout as at
 from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.program.entries import one
-from fastnn.kernels.program.ops import LEAVES, body, user_activation, user_loss
+from fastnn.kernels.program.ops import OPS, body, user_activation, user_loss
 from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.specs.model import Model, State, require_writeable
 
@@ -60,7 +60,7 @@ class Session:
         settings = run.settings
         settings[at.SHUFFLE] = shuffle
         # The one mini-batch of all examples stays where it is, if there is room for all of it.
-        settings[at.STILL] = not shuffle and self.batch == m and run.stays and engine.model.drops[0] == 0
+        settings[at.PACKED_ONCE] = not shuffle and self.batch == m and run.stays and engine.model.drops[0] == 0
         run.train(theta, state)
         if shuffle:
             settings[at.M] = m
@@ -99,7 +99,7 @@ class Session:
         measured = self._engine.n_threads is None
         done = 0
         while done < n:
-            wanted, steps = run.pace.next(n - done) if measured else (run.most_threads, n - done)
+            wanted, steps = run.autotuner.next(n - done) if measured else (run.most_threads, n - done)
             run.rates[:steps] = rates[done : done + steps]
             settings[at.START], settings[at.STEPS] = self._start, steps
             settings[at.STEP], settings[at.EPOCH] = state._step & 0xFFFFFFFF, state._epoch & 0xFFFFFFFF
@@ -116,7 +116,7 @@ class Session:
                 state._epoch += place // in_epoch
                 self._start = place % in_epoch * batch
             if measured:
-                run.pace.note(wanted, n_threads, did, time.perf_counter_ns() - begin)
+                run.autotuner.note(wanted, n_threads, did, time.perf_counter_ns() - begin)
             costs[done : done + did], sums[done : done + did] = run.costs[:did], run.sums[:did]
             done += did
         return costs, sums
@@ -133,8 +133,8 @@ class Engine:
         At most so many threads, -1 for all; None for as many as pay.
     """
 
-    all_leaves = LEAVES
-    # LEAST_LOSS, MOST_LOSS and LOSS_SHARE, which these leaves do not read.
+    ops = OPS
+    # LEAST_LOSS, MOST_LOSS and LOSS_SCALE, which these leaves do not read.
     loss_terms = 0.0, 0.0, 0.0
 
     def __init__(self, model: Model, n_threads: int | None = None) -> None:
@@ -203,10 +203,10 @@ class Engine:
         run.rates[0] = rate
         try:
             if self.n_threads is None:
-                wanted, _ = run.pace.next(1)
+                wanted, _ = run.autotuner.next(1)
                 begin = time.perf_counter_ns()
                 n_threads = run.execute(self.entry, wanted)
-                run.pace.note(wanted, n_threads, 1, time.perf_counter_ns() - begin)
+                run.autotuner.note(wanted, n_threads, 1, time.perf_counter_ns() - begin)
             else:
                 run.execute(self.entry, run.most_threads)
         finally:
@@ -342,7 +342,7 @@ class Remembered:
 
     Parameters
     ----------
-    acts, turned : numpy.ndarray
+    acts, packed : numpy.ndarray
         Activations of all layers, and what is stored of them a second time.
     slopes : numpy.ndarray
         Slopes of the activations; empty if all are relu, whose slopes are seen from the activations.
@@ -350,10 +350,10 @@ class Remembered:
         The workspace that these are part of; passes back write dZ over the slopes.
     """
 
-    __slots__ = ("_acts", "_kept", "_runs", "_slopes", "_turned")
+    __slots__ = ("_acts", "_kept", "_packed", "_runs", "_slopes")
 
-    def __init__(self, acts: np.ndarray, turned: np.ndarray, slopes: np.ndarray, run: Run | None = None) -> None:
-        self._acts, self._turned, self._slopes = acts, turned, slopes
+    def __init__(self, acts: np.ndarray, packed: np.ndarray, slopes: np.ndarray, run: Run | None = None) -> None:
+        self._acts, self._packed, self._slopes = acts, packed, slopes
         self._runs, self._kept = ([], [slopes]) if run is None else ([run], [])
 
     @classmethod
@@ -361,10 +361,10 @@ class Remembered:
         """Remember what a forward pass has left in its workspace."""
         arrays = run.arrays
         slopes = arrays[at.DELTAS] if any(f != "relu" for f in run.model.hidden) else np.empty(0, run.dtype)
-        return cls(arrays[at.ACTS], arrays[at.TURNED], slopes, run)
+        return cls(arrays[at.ACTS], arrays[at.PACKED], slopes, run)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._acts, self._turned, self._kept_slopes())
+        return type(self), (self._acts, self._packed, self._kept_slopes())
 
     def _kept_slopes(self) -> np.ndarray:
         # No pass back begins before a copy is in the list, so the first one there is of the slopes, whoever made it.
@@ -379,7 +379,7 @@ class Remembered:
             run = self._runs.pop()
         except IndexError:
             run = make()
-            for index, numbers in ((at.ACTS, self._acts), (at.TURNED, self._turned)):
+            for index, numbers in ((at.ACTS, self._acts), (at.PACKED, self._packed)):
                 if run.arrays[index].shape != numbers.shape:
                     raise ValueError("cache must be of this version of fastnn: run forward again") from None
                 run.arrays[index][:] = numbers

@@ -204,7 +204,7 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
     Parameters
     ----------
     entry : ndarray of uintp, or a tuple without JIT
-        `simd.pointer_table`-like: its first element is the address of the body, a leaf that takes a table, the index of
+        `simd.pointer_table`-like: its first element is the address of the body, a op that takes a table, the index of
         the thread and the number of threads. It begins with `teamwork.join`, returns at once where that gives False,
         ends every step with `teamwork.leave_together`, returns where that gives True, and keeps account itself of
         the steps that it has done.
@@ -220,7 +220,7 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
     n_threads : int
         Threads that the body ran on.
     how : {"ended", "left", "aborted"}
-        Whether the body came to its end; or left after a step because its cores turned out to be taken, and wants to be
+        Whether the body came to its end; or left after a step because its cores packed out to be taken, and wants to be
         called again; or has touched nothing, because its threads did not come together, and wants to be called again.
         Calls that follow the last two run serially for a while.
     """
@@ -461,18 +461,18 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     wanted = [checks.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
     if numba.config.DISABLE_JIT:
         return
-    from fastnn.kernels.course.ops import COURSE_LEAVES
-    from fastnn.kernels.estimators.ops import ESTIMATOR_LEAVES
+    from fastnn.kernels.course.ops import COURSE_OPS
+    from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
     from fastnn.kernels.matmul.gather import gather_sparse
-    from fastnn.kernels.program.ops import LEAVES, body
+    from fastnn.kernels.program.ops import OPS, body
 
     table = numba.typeof(np.zeros(1, np.uintp))
     for number_type in wanted:
-        leaves = [*LEAVES.values(), *ESTIMATOR_LEAVES.values(), gather_sparse, body]
+        leaves = [*OPS.values(), *ESTIMATOR_OPS.values(), gather_sparse, body]
         if number_type == np.float64:
-            leaves += COURSE_LEAVES.values()
-        for leaf in leaves:
-            leaf.compiled(number_type)
+            leaves += COURSE_OPS.values()
+        for op in leaves:
+            op.compiled(number_type)
         example = numba.typeof(np.zeros(1, number_type))
         entries.one.compile((table, table, example, example))
     entries.serial.compile((table, table))

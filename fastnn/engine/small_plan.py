@@ -10,7 +10,7 @@ from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.specs.model import Model
 
-# A network of up to so many parameters: its gradients, several times over, stay in the second-level cache.
+# A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.
 SMALL_NET = 8192
 
 # Examples times parameters from which a mini-batch has 2, 4, 8, 16 parts. A part is one thread's, and parts cost an
@@ -19,20 +19,20 @@ PART_WORK = (1 << 14, 1 << 18, 1 << 20, 1 << 22)
 
 # Bytes of a panel's activations and what belongs to them, and blocks in the widest panel. Wide panels share what a
 # layer costs beside its arithmetic: [2, 20, 3, 1] with 300 examples takes 3.6 us a step, with at most 4 blocks of 32 KB
-# in all, which would stay in the first-level cache, 4.9; and no less than 3.6 with larger ones.
+# in all, which would stay in the L1 cache, 4.9; and no less than 3.6 with larger ones.
 PANEL_BYTES = 1 << 18
 PANEL_BLOCKS = at.OFFSETS_STRIDE // 32  # a block has 32 examples at most
 
 # A mini-batch of all examples is gathered once if it has no more bytes than about this.
-STILL_BYTES = 1 << 20
+PACKED_ONCE_BYTES = 1 << 20
 
 
 # A layer of fewer outputs has its dW summed along the examples: turning its input would take longer than the sums.
 FEWEST_ROWS = 4
 
 
-def turns(n_in: int, n_out: int, width: int) -> bool:
-    """Whether a layer's input is stored a second time, turned, for lanes of its dW that run over the inputs."""
+def is_packed(n_in: int, n_out: int, width: int) -> bool:
+    """Whether a layer's input is stored a second time, packed, for lanes of its dW that run over the inputs."""
     return n_in >= width and n_out >= FEWEST_ROWS
 
 
@@ -72,22 +72,25 @@ class SmallPlan:
     def panel(self) -> int:
         """Examples in a panel, at most."""
         sizes = self.model.sizes
-        turned = sum(n for n, by in zip(sizes, self.by_products, strict=False) if by)
-        per_example = 2 * sum(sizes) + turned
+        packed = sum(n for n, by in zip(sizes, self.over_inputs, strict=False) if by)
+        per_example = 2 * sum(sizes) + packed
         fitting = PANEL_BYTES // (per_example * self.model.dtype.itemsize * self.width)
         blocks = -(-self.batch // (self.width * self.parts))
         return self.width * max(1, min(max(2, fitting), PANEL_BLOCKS, blocks))
 
     @property
-    def by_products(self) -> list[bool]:
-        """Of each layer but the last: whether its activations are turned, for the dW of the next."""
+    def over_inputs(self) -> list[bool]:
+        """Of each layer but the last: whether its activations are packed, for the dW of the next."""
         wide = 2 * self.lanes
-        return [self.batch > 1 and turns(n_in, n_out, wide) for n_in, n_out in pairwise(self.model.sizes)]
+        return [self.batch > 1 and is_packed(n_in, n_out, wide) for n_in, n_out in pairwise(self.model.sizes)]
 
     @property
     def stays(self) -> bool:
         """Whether a mini-batch of all examples may stay where it was gathered."""
-        return self.batch * self.model.dtype.itemsize * (3 * self.model.sizes[0] + self.model.sizes[-1]) <= STILL_BYTES
+        return (
+            self.batch * self.model.dtype.itemsize * (3 * self.model.sizes[0] + self.model.sizes[-1])
+            <= PACKED_ONCE_BYTES
+        )
 
     def lay_out(self, settings: np.ndarray, threads: int) -> tuple[np.ndarray, int]:
         """Fill in the settings; return the records of all layers, and the numbers that inputs and targets need."""
@@ -97,14 +100,14 @@ class SmallPlan:
             return -(-n // unit) * unit
 
         records = np.zeros((len(sizes), at.RECORD), np.int64)
-        by_products = [*self.by_products, False]
-        x_size = rounded(sizes[0], self.lanes) if by_products[0] else sizes[0] + 1
-        turned_size = rounded(sizes[0]) if by_products[0] else 0
-        records[0, [at.A_AT, at.T_AT]] = x_size, turned_size
+        over_inputs = [*self.over_inputs, False]
+        x_size = rounded(sizes[0], self.lanes) if over_inputs[0] else sizes[0] + 1
+        packed_size = rounded(sizes[0]) if over_inputs[0] else 0
+        records[0, [at.A_AT, at.T_AT]] = x_size, packed_size
         start = end = 0
         for layer, n in enumerate(sizes):
             record = records[layer]
-            record[at.UNITS], record[at.BY_PRODUCTS] = n, by_products[layer]
+            record[at.UNITS], record[at.OVER_INPUTS] = n, over_inputs[layer]
             if layer == 0:
                 continue
             n_in = sizes[layer - 1]
@@ -113,7 +116,7 @@ class SmallPlan:
             is_last = layer == len(sizes) - 1
             code = at.USERS_OWN if is_last else _code(self.model.hidden[layer - 1])
             record[at.CODE] = code
-            # Panels are turned in whole squares, which reach beyond the last unit; there also are the ones.
+            # Panels are packed in whole squares, which reach beyond the last unit; there also are the ones.
             needed = {at.A_AT: (rounded(n, self.lanes) + 1) * panel}
             # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
             in_place = at.A_AT if code == HIDDEN_ACTIVATIONS.index("relu") else at.SLOPES_AT
@@ -121,7 +124,7 @@ class SmallPlan:
                 needed[at.D_AT] = n * panel
             elif in_place == at.SLOPES_AT:
                 needed[at.SLOPES_AT] = n * panel
-            if by_products[layer]:
+            if over_inputs[layer]:
                 needed[at.T_AT] = rounded(n) * panel
             for place, size in needed.items():
                 record[place] = end
@@ -137,8 +140,8 @@ class SmallPlan:
         inputs = panel * threads
         if self.stays:
             inputs = max(inputs, rounded(self.batch))
-        settings[at.TURNED_IN] = rounded(x_size * inputs)
-        settings[at.TARGETS_IN] = settings[at.TURNED_IN] + rounded(turned_size * inputs)
+        settings[at.PACKED_IN] = rounded(x_size * inputs)
+        settings[at.TARGETS_IN] = settings[at.PACKED_IN] + rounded(packed_size * inputs)
         settings[at.FACTORS_IN] = settings[at.TARGETS_IN] + rounded(sizes[-1] * inputs)
         return records, int(settings[at.FACTORS_IN]) + rounded(inputs)
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from fastnn.engine.autotuner import Pace, guessed_step_ns
+from fastnn.engine.autotuner import Autotuner, guessed_step_ns
 from fastnn.engine.runtime import ABORTED, run_team
-from fastnn.engine.small_plan import SMALL_NET, SmallPlan, turns
+from fastnn.engine.small_plan import SMALL_NET, SmallPlan, is_packed
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.simd import NUMBER_TYPES
 from fastnn.kernels.matmul import gather
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.kernels.matmul.weight_gradients import (
     GROUP_ROWS,
-    TURNED_GROUP,
+    PACKED_GROUP,
     bias_groups,
-    tiles_by_dots,
-    tiles_by_products,
+    tiles_over_examples,
+    tiles_over_inputs,
 )
 from fastnn.kernels.program.teamwork import new_team
 from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS
@@ -39,7 +39,7 @@ CHUNK = 1024
 SMALLEST_CHUNK = 128
 CHUNK_BYTES = 1 << 26
 
-# Bytes of activations and deltas that a block of panels may have, at a guess half a second-level cache.
+# Bytes of activations and deltas that a block of panels may have, at a guess half a L2 cache.
 BLOCK_BYTES = 1 << 19
 
 # Weights are read once for so many panels, even if these exceed BLOCK_BYTES: at 4 panels W^T dZ of 512 x 256 in float64
@@ -62,9 +62,9 @@ TASKS_OF = {
 
 
 # And those that only one of the two plans calls.
-OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.COLLECT, at.SUM_SQUARES}
+OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.REDUCE_PARTS, at.SUM_SQUARES}
 OF_LARGE = {
-    at.EXAMPLES, at.WEIGHTS_PHASE, at.SLOPE, at.GRADIENT_BY_PRODUCTS, at.GRADIENT_BY_DOTS, at.BIAS_GRADIENT,
+    at.EXAMPLES, at.WEIGHTS_PHASE, at.SLOPE, at.GRADIENT_OVER_INPUTS, at.GRADIENT_OVER_EXAMPLES, at.BIAS_GRADIENT,
 }  # fmt: skip
 
 
@@ -117,29 +117,29 @@ class Run:
         lanes = 64 // item
         self.model, self.dtype = model, model.dtype
         width = 1 if batch == 1 else 2 * lanes
-        turned_width = 2 * lanes
+        packed_width = 2 * lanes
         chunk = min(CHUNK, max(SMALLEST_CHUNK, 1 << (CHUNK_BYTES // (sum(sizes) * item)).bit_length() - 1))
         chunk = _rounded(batch if keep_all else min(batch, chunk), width)
         panels = chunk // width
-        turned = [width == 1 or turns(n_in, n_out, turned_width) for n_in, n_out in pairwise(sizes)]
-        rows = [_rounded(n, lanes) if l == 0 and turned[0] and width > 1 else n for l, n in enumerate(sizes)]
+        packed = [width == 1 or is_packed(n_in, n_out, packed_width) for n_in, n_out in pairwise(sizes)]
+        rows = [_rounded(n, lanes) if l == 0 and packed[0] and width > 1 else n for l, n in enumerate(sizes)]
         # Panels a multiple of 4096 bytes apart share their cache sets: dW of 512 units (float64) took twice as long.
         rows = [n + 1 if n * width * item % 4096 == 0 and 0 < l < depth else n for l, n in enumerate(rows)]
 
-        acts_at, deltas_at, turned_at = [], [0], []
+        acts_at, deltas_at, packed_at = [], [0], []
         end = 0
         for n in rows:
             acts_at.append(end)
-            end += _rounded(n * width * panels, turned_width)
+            end += _rounded(n * width * panels, packed_width)
         acts_size, end = end, 0
         for n in rows[1:]:
             deltas_at.append(end)
-            end += _rounded(n * width * panels, turned_width)
+            end += _rounded(n * width * panels, packed_width)
         deltas_size, end = end, 0
-        for l, is_turned in enumerate(turned):
-            turned_at.append((acts_at[l] if width == 1 else end) if is_turned else -1)
-            if is_turned and width > 1 and (l == 0 or task not in (at.PREDICT, at.EVALUATE)):
-                end += _rounded(sizes[l], turned_width) * chunk
+        for l, packed_here in enumerate(packed):
+            packed_at.append((acts_at[l] if width == 1 else end) if packed_here else -1)
+            if packed_here and width > 1 and (l == 0 or task not in (at.PREDICT, at.EVALUATE)):
+                end += _rounded(sizes[l], packed_width) * chunk
         weights_at, biases_at, slots_at = [0], [0], [0]
         start = slots = 0
         for l in range(1, depth + 1):
@@ -147,7 +147,7 @@ class Run:
             biases_at.append(start + sizes[l] * sizes[l - 1])
             start = biases_at[-1] + sizes[l]
             slots_at.append(slots)
-            tiles = tiles_by_products if turned[l - 1] else tiles_by_dots
+            tiles = tiles_over_inputs if packed[l - 1] else tiles_over_examples
             slots += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
 
         trains = task == at.TRAIN
@@ -159,7 +159,7 @@ class Run:
         da = _rounded(block * max(rows) * width, lanes)
         # Products copy weights where later a tile of dW will be.
         copy = COPY_VECTORS * lanes if block >= MANY and max(sizes[1:]) >= LONG else 0
-        scratch = targets + factors + da + max(GROUP_ROWS * TURNED_GROUP * turned_width + 64 + 2 * lanes, copy)
+        scratch = targets + factors + da + max(GROUP_ROWS * PACKED_GROUP * packed_width + 64 + 2 * lanes, copy)
 
         empty = np.zeros(1)
         threads = engine.threads
@@ -190,7 +190,7 @@ class Run:
             deltas_size = end = 0
             s[at.N_SLOTS], s[at.TERMS_KEPT] = 1, keep_all
             chunk = _rounded(batch, width) if keep_all else threads * small.panel
-        # Panels are turned in whole squares, which reach so many rows behind the last one.
+        # Panels are packed in whole squares, which reach so many rows behind the last one.
         acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
         l2 = model.l2 if task in (at.TRAIN, at.DIFFERENTIATE) else 0.0
         clip = model.clip_norm if trains and model.clip_norm is not None else 0.0
@@ -202,7 +202,7 @@ class Run:
         drops = (*model.drops, 0.0)
         integers = {
             at.SIZES: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: rows, at.ACTS_AT: acts_at,
-            at.TURNED_AT: [*turned_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
+            at.PACKED_AT: [*packed_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
             at.THRESHOLDS: [int(drop * 2**32) for drop in drops], at.SLOTS_AT: slots_at,
             at.MASKS_AT: [0, 0, *np.cumsum(sizes[1:-1])],
         }  # fmt: skip
@@ -222,11 +222,11 @@ class Run:
         put(at.SUMS, self.sums)
         put(at.POWERS, np.ones(2))
         put(at.ACTS, acts)
-        put(at.TURNED, acts if width == 1 else aligned_zeros(end + slack, model.dtype))
+        put(at.PACKED, acts if width == 1 else aligned_zeros(end + slack, model.dtype))
         put(at.DELTAS, aligned_zeros(deltas_size + slack, model.dtype) if with_gradient else acts)
         put(at.TERMS, aligned_zeros(chunk + slack, model.dtype))
-        put(at.SQUARES, np.zeros(slots))
-        put(at.NORMS, np.zeros(slots))
+        put(at.WEIGHT_SUMSQ, np.zeros(slots))
+        put(at.GRAD_SUMSQ, np.zeros(slots))
         if with_gradient and (not s[at.FUSED] or batch > chunk):
             put(at.GRADS, aligned_zeros(start + slack, model.dtype))
         if small is not None:
@@ -241,17 +241,17 @@ class Run:
         self.n_parameters = start
         self.team = new_team()
         put(at.TEAM, self.team)
-        for index, leaf in engine.all_leaves.items():
+        for index, op in engine.ops.items():
             if task in TASKS_OF.get(index, (task,)) and index not in (OF_LARGE if small is not None else OF_SMALL):
-                put(index, leaf.address(model.dtype))
+                put(index, op.address(model.dtype))
         if clip:
-            put(at.CLIP_WIDELY, engine.all_leaves[at.CLIP_WIDELY].address(model.dtype))
+            put(at.CLIP_WIDELY, engine.ops[at.CLIP_WIDELY].address(model.dtype))
         self.table = addresses(self.arrays)
         self.sparse = False
         # How the data in the table are laid out, if the settings say so.
         self.laid_out: tuple[Any, ...] | None = None
         self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
-        self.pace = Pace(self.most_threads, self.step_ns)
+        self.autotuner = Autotuner(self.most_threads, self.step_ns)
 
     def __reduce__(self) -> Any:
         raise TypeError("a workspace holds addresses of this process: copy or pickle the network, or the trainer")
@@ -323,11 +323,11 @@ class Run:
 
     def _choose_gather(self, sparse: bool) -> None:
         self.sparse = sparse
-        leaf = gather.gather_sparse if sparse else gather.gather
-        self._put_leaf(at.GATHER, leaf)
+        op = gather.gather_sparse if sparse else gather.gather
+        self._bind_op(at.GATHER, op)
 
-    def _put_leaf(self, index: int, leaf: Any) -> None:
-        self.arrays[index] = address = leaf.address(self.dtype)
+    def _bind_op(self, index: int, op: Any) -> None:
+        self.arrays[index] = address = op.address(self.dtype)
         if numba.config.DISABLE_JIT:
             self.table = (*self.table[:index], address, *self.table[index + 1 :])
         else:

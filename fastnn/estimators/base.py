@@ -25,7 +25,7 @@ from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.specs.model import Model
-from fastnn.specs.settings import dropped_shares
+from fastnn.specs.settings import dropout_rates
 
 # Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
 LARGEST_FOR_FLOAT32 = 1e30
@@ -303,7 +303,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
         """Return the shares of units dropped, by layer."""
-        dropout = dropped_shares(self.dropout, n_hidden)
+        dropout = dropout_rates(self.dropout, n_hidden)
         if self.solver == "lbfgs":
             for name, value in (("dropout", any(dropout)), ("clip_norm", self.clip_norm)):
                 if value:

@@ -10,7 +10,7 @@ from fastnn.engine.engine import Engine, Session
 from fastnn.engine.runtime import available_threads
 from fastnn.engine.workspace import Run, SparseColumns
 from fastnn.kernels import layout as at
-from fastnn.kernels.estimators.ops import ESTIMATOR_LEAVES, ORDER_TAIL
+from fastnn.kernels.estimators.ops import ESTIMATOR_OPS, ORDER_TAIL
 from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.formulas.mt19937 import STATE
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
@@ -44,7 +44,7 @@ class EstimatorEngine(Engine):
     Logarithms of probabilities are cut by the precision of `digits`, the model's dtype unless it is given.
     """
 
-    all_leaves = ESTIMATOR_LEAVES
+    ops = ESTIMATOR_OPS
 
     def __init__(self, model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> None:
         super().__init__(model, n_threads)

@@ -3,14 +3,14 @@
 A table of pointers stands for all arrays, because numba counts references to arrays around every call, and because
 leaves for float32 and float64 can then share one caller. Activations of a chunk of examples are stored in panels of
 WIDTH examples, one panel after the other: [panel][unit][example]. Activations that a product over examples needs are
-stored a second time, turned: [panel of units][example][unit].
+stored a second time, packed: [panel of units][example][unit].
 """
 
 # The table of pointers.
 (
     # int64 arrays: settings of the run (below), then an entry for every layer, the input being layer 0; RECORDS has
     # several for a layer (below)
-    SETTINGS, RECORDS, SIZES, WEIGHTS_AT, BIASES_AT, ROWS, ACTS_AT, TURNED_AT, DELTAS_AT, CODES, THRESHOLDS, SLOTS_AT,
+    SETTINGS, RECORDS, SIZES, WEIGHTS_AT, BIASES_AT, ROWS, ACTS_AT, PACKED_AT, DELTAS_AT, CODES, THRESHOLDS, SLOTS_AT,
     MASKS_AT,
     # float64 arrays: reals of the run (below), a factor for every layer with dropout, rates of the coming steps, beta^t
     REALS, KEEPS, RATES, POWERS,
@@ -21,9 +21,9 @@ stored a second time, turned: [panel of units][example][unit].
     X, COLUMNS, ROW_STARTS, Y, WEIGHTS, ORDER,
     # numbers: one chunk of examples (of a small network the inputs and targets); a course model's masks, a row of M for
     # each unit; examples' losses; the caller's results
-    ACTS, TURNED, DELTAS, MASKS, TERMS, OUT, OUT_DX,
+    ACTS, PACKED, DELTAS, MASKS, TERMS, OUT, OUT_DX,
     # float64: sums of squares, tile by tile (weights; gradients); losses of a mini-batch's parts; results of every step
-    SQUARES, NORMS, PART_LOSSES, COSTS, SUMS,
+    WEIGHT_SUMSQ, GRAD_SUMSQ, PART_LOSSES, COSTS, SUMS,
     # a part for every thread: numbers; float64; int64
     SCRATCH, STEP_REALS, OFFSETS,
     # tables: of the user's own activations, layer by layer; of the user's loss
@@ -32,36 +32,36 @@ stored a second time, turned: [panel of units][example][unit].
     TEAM,
     # leaves
     READ, GATHER, PRODUCT, PRODUCT_OF_ONE, BROAD_PRODUCT, TRANSPOSE, ACTIVATE, SLOPE, DROPOUT, OUTPUT_ONLY,
-    OUTPUT_LOSS, OUTPUT_DELTA, DELIVER, GRADIENT_BY_PRODUCTS, GRADIENT_BY_DOTS, BIAS_GRADIENT, UPDATE, SUM_TERMS,
+    OUTPUT_LOSS, OUTPUT_DELTA, DELIVER, GRADIENT_OVER_INPUTS, GRADIENT_OVER_EXAMPLES, BIAS_GRADIENT, UPDATE, SUM_TERMS,
     PERMUTE,
-    EXAMPLES, WEIGHTS_PHASE, UPDATE_ARENA, SMALL_EXAMPLES, COLLECT, SUM_SQUARES, CLIP_WIDELY,
+    EXAMPLES, WEIGHTS_PHASE, UPDATE_PARAMETERS, SMALL_EXAMPLES, REDUCE_PARTS, SUM_SQUARES, CLIP_WIDELY,
     TABLE_SIZE,
 ) = range(74)  # fmt: skip
 
 # SETTINGS
 (
     TASK, DEPTH, M, BATCH, CHUNK, WIDTH, BLOCK, ITEM, LANES, N_PARAMETERS, OPTIMIZER, OUTPUT, LOSS, FUSED, N_SLOTS,
-    SHUFFLE, START, STEPS, STEP, EPOCH, KEY0, KEY1, MASKED, COSTED, STILL, DONE,
+    SHUFFLE, START, STEPS, STEP, EPOCH, KEY0, KEY1, MASKED, COSTED, PACKED_ONCE, DONE,
     X_TYPE, X_UNIT, X_EXAMPLE, X_PLAIN, Y_TYPE, Y_UNIT, Y_EXAMPLE, Y_PLAIN, LABELS, WEIGHTED,
     INDEX_BYTES, OUT_UNIT, OUT_EXAMPLE,
-    SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX, PARTS, PART_SIZE, PANEL, TURNED_IN, TERMS_KEPT,
+    SCRATCH_SIZE, TARGETS_IN, FACTORS_IN, DA_IN, TILE_IN, DX, PARTS, PART_SIZE, PANEL, PACKED_IN, TERMS_KEPT,
     N_SETTINGS,
 ) = range(51)  # fmt: skip
 
 # RECORDS of the plan for small networks, for each layer: its units; where in the arena its weights and biases are;
-# where in a thread's SCRATCH its activations, slopes, dZ, and turned activations are (of the input, in ACTS: how many
+# where in a thread's SCRATCH its activations, slopes, dZ, and packed activations are (of the input, in ACTS: how many
 # numbers an example has); its activation; whether it has dropout; how its dW is summed.
 (
-    UNITS, W_AT, B_AT, A_AT, SLOPES_AT, D_AT, T_AT, CODE, DROPS, BY_PRODUCTS,
+    UNITS, W_AT, B_AT, A_AT, SLOPES_AT, D_AT, T_AT, CODE, DROPS, OVER_INPUTS,
 ) = range(10)  # fmt: skip
 RECORD = 16
 
 # REALS; the last three are the estimators': bounds of a logarithmic loss, and a factor of the squared error.
-L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, LEAST_LOSS, MOST_LOSS, LOSS_SHARE, N_REALS = range(12)
+L2, WEIGHT_DECAY, CLIP, BETA1, BETA2, EPSILON, SMOOTHING, TINY, LEAST_LOSS, MOST_LOSS, LOSS_SCALE, N_REALS = range(12)
 
 # STEP_REALS: what of these changes with the step, one set a thread.
 (
-    RATE, FIRST_FACTOR, SECOND_FACTOR, L2_SHARE, DECAY, CLIP_FACTOR, LOSS_SUM, N_STEP_REALS,
+    RATE, FIRST_FACTOR, SECOND_FACTOR, L2_SCALE, DECAY, CLIP_FACTOR, LOSS_SUM, N_STEP_REALS,
 ) = range(8)  # fmt: skip
 
 # TASK: what one run of the body does. Those up to EVALUATE have targets; REMEMBER is a forward pass whose workspace

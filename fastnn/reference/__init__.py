@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastnn.reference.trainer import Trainer, train
 
 _MODULES = ("gradient_checking", "initialization", "optimization", "regularization")
-_HOMES = {"Network": "network", "Trainer": "training", "train": "training"}
+_HOMES = {"Network": "network", "Trainer": "trainer", "train": "trainer"}
 
 __all__ = [
     "Network",

@@ -10,10 +10,10 @@ from fastnn.losses import SMOOTHED
 from fastnn.optimizers import LBFGS, AdamW
 from fastnn.specs.model import Model
 
-__all__ = ["check_combination", "dropped_shares", "name_of"]
+__all__ = ["check_combination", "dropout_rates", "name_of"]
 
 
-def dropped_shares(dropout: Any, n_hidden: int) -> tuple[float, ...]:
+def dropout_rates(dropout: Any, n_hidden: int) -> tuple[float, ...]:
     """Return one share for the input and one for each hidden layer; nothing if all of them are 0."""
     if isinstance(dropout, Sequence | np.ndarray) and not isinstance(dropout, str):
         if getattr(dropout, "ndim", 1) != 1 or len(dropout) != n_hidden + 1:

@@ -15,8 +15,8 @@ from numba.core import event
 import fastnn
 from fastnn.engine.engine import Engine
 from fastnn.kernels import layout as at
-from fastnn.kernels.course.ops import COURSE_LEAVES
-from fastnn.kernels.program.ops import LEAVES, body
+from fastnn.kernels.course.ops import COURSE_OPS
+from fastnn.kernels.program.ops import OPS, body
 from fastnn.losses import HIDDEN_ACTIVATIONS
 
 pytestmark = pytest.mark.needs_jit
@@ -84,31 +84,31 @@ def test_the_users_functions_alone_are_compiled_and_once():
     assert not passes
 
 
-def code_of(leaf):
-    """The optimized LLVM code of a leaf, which a cache has too."""
-    return str(leaf.compiled(np.dtype(np.float64))._library._get_module_for_linking())
+def code_of(op):
+    """The optimized LLVM code of a op, which a cache has too."""
+    return str(op.compiled(np.dtype(np.float64))._library._get_module_for_linking())
 
 
 def each(leaves):
-    return pytest.mark.parametrize("leaf", leaves, ids=lambda leaf: leaf.function.__name__)
+    return pytest.mark.parametrize("op", leaves, ids=lambda op: op.function.__name__)
 
 
-@each([*LEAVES.values(), body])
-def test_no_leaf_allocates_or_counts_references(leaf):
-    code = code_of(leaf)
-    assert leaf.function.__name__ in code
+@each([*OPS.values(), body])
+def test_no_leaf_allocates_or_counts_references(op):
+    code = code_of(op)
+    assert op.function.__name__ in code
     assert not set(re.findall(r"@NRT_\w+", code)) - {"@NRT_Free"}  # that one is of an error's message
     assert "inttoptr" not in code
 
 
-@each(dict.fromkeys((*LEAVES.values(), *COURSE_LEAVES.values(), body)))
-def test_no_leaf_has_inexact_arithmetic(leaf):
-    code = code_of(leaf)
+@each(dict.fromkeys((*OPS.values(), *COURSE_OPS.values(), body)))
+def test_no_leaf_has_inexact_arithmetic(op):
+    code = code_of(op)
     assert not re.findall(r"= (?:tail call |call )?(?:f\w+ )?(?:fast|reassoc|contract|afn|arcp|nnan|ninf|nsz) .*", code)
 
 
 def test_updates_are_packed():
-    code = code_of(LEAVES[at.UPDATE])
+    code = code_of(OPS[at.UPDATE])
     for operation in ("fdiv", "fmul", "fsub"):
         assert f"{operation} <8 x double>" in code
     assert "llvm.sqrt.v8f64" in code

@@ -21,7 +21,7 @@ IN_PLACE = ("f8", "f4", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1")
 CONVERTED = ("bool", "f2", "g", ">f8", ">i4")  # by NumPy: kernels do not know them
 LAYOUTS = ("C", "F", "strided", "reversed", "sliced", "read-only", "unaligned")
 
-# (n_x, n_y, m, batch): panels of one example, narrow and wide; inputs turned or not; several blocks.
+# (n_x, n_y, m, batch): panels of one example, narrow and wide; inputs packed or not; several blocks.
 SHAPES = [(1, 1, 5, 1), (5, 3, 9, 8), (17, 4, 40, 9), (33, 5, 100, 64), (70, 2, 130, 130)][: None if JIT else 2]
 
 

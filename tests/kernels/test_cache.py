@@ -252,13 +252,13 @@ optimization.model(X, Y, [2, 3, 1], "gd", num_epochs=2, print_cost=False)
 
 @pytest.mark.parametrize("change", ["sys.stderr = None", "sys.stderr.close()"])
 def test_without_stderr_nobody_is_told(tmp_path, change):
-    # The leaf takes longer than the second after which that is announced.
+    # The op takes longer than the second after which that is announced.
     code = f"""
 import sys, threading
-from fastnn.kernels.program.ops import LEAVES, at
+from fastnn.kernels.program.ops import OPS, at
 threading.excepthook = lambda args: print("failed in a thread", args.exc_type)
 {change}
-LEAVES[at.GRADIENT_BY_DOTS].address("float64")
+OPS[at.GRADIENT_OVER_EXAMPLES].address("float64")
 print("compiled")
 """
     out, _ = run(tmp_path, code).communicate(timeout=120)

@@ -44,9 +44,9 @@ def turned_scratch(rows, units, examples, like):
 
 
 @kernel
-def gradient(table, D, rows, A, units, m, turned, G, scratch):
+def gradient(table, D, rows, A, units, m, packed, G, scratch):
     matrices.gradient(
-        pointer(table), pointer(D), rows, pointer(A), units, m, turned, pointer(G), pointer(scratch)
+        pointer(table), pointer(D), rows, pointer(A), units, m, packed, pointer(G), pointer(scratch)
     )  # fmt: skip
 
 
@@ -123,23 +123,23 @@ def test_strip_products(seed, dtype, n_out, depth, columns, gap, transposed, bia
     assert_block(Z, z, ldz, W @ A + added, np.abs(W) @ np.abs(A) + np.abs(added), TOLERANCES[dtype])
 
 
-def gradient_of(D, A, turned):
+def gradient_of(D, A, packed):
     """D A^T, with scratch of just the size that is asked for."""
     rows, m = D.shape
     G = np.full((rows, len(A)), SENTINEL, D.dtype)
     memory = Canaries()
-    scratch = memory.empty(turned_scratch(rows, len(A), m, D) if turned else 0, D.dtype, np.nan)
-    gradient(matrices.products(D.dtype), D, rows, A, len(A), m, turned, G, scratch)
+    scratch = memory.empty(turned_scratch(rows, len(A), m, D) if packed else 0, D.dtype, np.nan)
+    gradient(matrices.products(D.dtype), D, rows, A, len(A), m, packed, G, scratch)
     memory.check()
     return G
 
 
 @given(seeds, dtypes, sizes, st.one_of(sizes, st.sampled_from([63, 64, 65, 129] if JIT else [17])), examples,
        st.booleans())  # fmt: skip
-def test_gradients_of_weights_and_biases(seed, dtype, rows, units, m, turned):
+def test_gradients_of_weights_and_biases(seed, dtype, rows, units, m, packed):
     rng, tolerance = np.random.default_rng(seed), TOLERANCES[dtype]
     D, A = rng.standard_normal((rows, m)).astype(dtype), rng.standard_normal((units, m)).astype(dtype)
-    out, sums = gradient_of(D, A, turned), np.full(rows + 1, SENTINEL, dtype)
+    out, sums = gradient_of(D, A, packed), np.full(rows + 1, SENTINEL, dtype)
     bias_gradient(D, 0.5, sums)
     D, A = D.astype(np.float64), A.astype(np.float64)
     assert np.all(np.abs(out - D @ A.T) <= tolerance * (np.abs(D) @ np.abs(A.T)))
@@ -159,14 +159,14 @@ def test_a_part_of_the_columns_has_the_bits_of_the_whole(dtype):
     npt.assert_array_equal(parts, whole)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_part_of_the_rows_has_the_bits_of_the_whole(turned):
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_part_of_the_rows_has_the_bits_of_the_whole(packed):
     rng = np.random.default_rng(1)
     rows, units, m = (21, 19, 700) if JIT else (6, 5, 20)
     D, A = rng.standard_normal((rows, m)), rng.standard_normal((units, m))
-    whole = gradient_of(D, A, turned)
+    whole = gradient_of(D, A, packed)
     for lo in range(0, rows, 3):
-        npt.assert_array_equal(gradient_of(D[lo : lo + 3], A, turned), whole[lo : lo + 3])
+        npt.assert_array_equal(gradient_of(D[lo : lo + 3], A, packed), whole[lo : lo + 3])
 
 
 SUMS = [0, 1, 2, 7, 8, 9, 15, 16, 17, 127, 128, 129, 136, 137, 255, 256, 257, 300, 1000, 1023, 1025, 4097]

@@ -10,8 +10,8 @@ from numba.core.codegen import get_host_cpu_features
 
 import fastnn.kernels
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Leaf
-from fastnn.kernels.program.ops import LEAVES
+from fastnn.kernels.compiler.policy import Op
+from fastnn.kernels.program.ops import OPS
 
 KERNELS = Path(fastnn.kernels.__file__).parent
 
@@ -48,14 +48,14 @@ def test_a_division_by_zero_is_inf_and_not_an_exception():
     assert users_function(divide)(1.0, 0.0) == np.inf
 
 
-def assembly(leaf):
+def assembly(op):
     # Compiled anew, for cached code has no assembly to inspect.
-    return Leaf(leaf.function, cached=False).compiled(np.dtype(np.float64))._library.get_asm_str()
+    return Op(op.function, cached=False).compiled(np.dtype(np.float64))._library.get_asm_str()
 
 
 @pytest.fixture(scope="module")
 def product_assembly():
-    return assembly(LEAVES[at.PRODUCT])
+    return assembly(OPS[at.PRODUCT])
 
 
 @pytest.mark.needs_jit
@@ -80,7 +80,7 @@ def test_the_tile_loops_are_packed_fma_and_spill_no_vector(product_assembly):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 def test_leaves_need_little_stack(product_assembly):
     # Threads may have 16 KB; the longest way through the leaves goes through three of them.
-    for text in (product_assembly, *(assembly(LEAVES[index]) for index in (at.SMALL_EXAMPLES, at.OUTPUT_LOSS))):
+    for text in (product_assembly, *(assembly(OPS[index]) for index in (at.SMALL_EXAMPLES, at.OUTPUT_LOSS))):
         frames = [int(size) for size in re.findall(r"subq\s+\$(\d+), %rsp", text)]
         assert frames
         assert max(frames) <= 4096
@@ -88,5 +88,5 @@ def test_leaves_need_little_stack(product_assembly):
 
 @pytest.mark.needs_jit
 def test_hot_functions_count_no_references(product_assembly):
-    for text in (product_assembly, *(assembly(LEAVES[index]) for index in (at.EXAMPLES, at.WEIGHTS_PHASE, at.UPDATE))):
+    for text in (product_assembly, *(assembly(OPS[index]) for index in (at.EXAMPLES, at.WEIGHTS_PHASE, at.UPDATE))):
         assert "NRT_incref" not in text

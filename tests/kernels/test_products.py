@@ -45,8 +45,8 @@ def blocks_of(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width,
 def table(dtype):
     leaves = {at.PRODUCT: product, at.PRODUCT_OF_ONE: product_of_one, at.BROAD_PRODUCT: broad_product}
     entries = np.zeros(at.TABLE_SIZE, object if config.DISABLE_JIT else np.uintp)
-    for index, leaf in leaves.items():
-        entries[index] = leaf.address(dtype)
+    for index, op in leaves.items():
+        entries[index] = op.address(dtype)
     return entries
 
 

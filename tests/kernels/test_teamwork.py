@@ -211,7 +211,7 @@ def test_a_team_leaves_when_its_cores_are_taken(lost_share, spent_ns, leaves):
 
 
 def test_shells_pass_the_thread_and_the_size_of_the_team():
-    @policy.leaf
+    @policy.op
     def body(table: policy.Table, thread: int, n: int):
         counts = simd.pointer_at(table, 0, np.int64)
         counts[thread] = n

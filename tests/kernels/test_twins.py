@@ -102,7 +102,7 @@ def leaves(result):
     if isinstance(result, dict):
         result = list(result.values())
     if isinstance(result, tuple | list):
-        return [leaf for part in result for leaf in leaves(part)]
+        return [op for part in result for op in leaves(part)]
     return [result]
 
 
@@ -118,7 +118,7 @@ def assert_agrees(out, ref, tolerance, scale=None):
     In float32 relative to the largest of all: a sum that cancels may keep no digit.
     """
     if scale is None and tolerance == SINGLE:
-        scale = max(largest(leaf) for leaf in leaves(ref))
+        scale = max(largest(op) for op in leaves(ref))
     assert type(out) is type(ref)
     if isinstance(ref, dict):
         assert list(out) == list(ref)
@@ -374,12 +374,12 @@ def test_arguments_are_not_written_and_results_are_fresh(module, name):
     for key, array in arrays.items():
         npt.assert_array_equal(array, copies[key], err_msg=key)
     own = {id(array) for array in case.parameters.values()}
-    fresh = list({id(leaf): leaf for leaf in leaves(first) if id(leaf) not in own}.values())
-    others = list(arrays.values()) + [leaf for leaf in leaves(second) if id(leaf) not in own]
-    for index, leaf in enumerate(fresh):
-        assert not any(np.shares_memory(leaf, other) for other in others)
-        assert not any(np.shares_memory(leaf, other) for other in fresh[:index])
-    carried = [id(leaf) for leaf in leaves(first) if id(leaf) in own]
+    fresh = list({id(op): op for op in leaves(first) if id(op) not in own}.values())
+    others = list(arrays.values()) + [op for op in leaves(second) if id(op) not in own]
+    for index, op in enumerate(fresh):
+        assert not any(np.shares_memory(op, other) for other in others)
+        assert not any(np.shares_memory(op, other) for other in fresh[:index])
+    carried = [id(op) for op in leaves(first) if id(op) in own]
     assert carried == ([id(array) for array in case.parameters.values()] if "forward" in name else [])
 
 
@@ -453,7 +453,7 @@ def team(monkeypatch):
     def use(n_threads):
         monkeypatch.setattr(runtime, "_take_threads", lambda work_ns: n_threads)
         monkeypatch.setattr(runtime, "_take", lambda wanted: min(wanted, n_threads, runtime.available_threads()))
-        monkeypatch.setattr(autotuner.Pace, "next", lambda self, left: (n_threads, left))
+        monkeypatch.setattr(autotuner.Autotuner, "next", lambda self, left: (n_threads, left))
 
     monkeypatch.setattr(runtime, "PARALLEL_WORK_NS", 0.0)
     monkeypatch.setattr(propagation, "PARALLEL_WORK_NS", 0.0)

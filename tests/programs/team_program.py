@@ -27,7 +27,7 @@ def _choose(layer):
 _choose(sys.argv[1])
 
 from fastnn.engine import runtime  # noqa: E402
-from fastnn.kernels.compiler.policy import Leaf, Table  # noqa: E402
+from fastnn.kernels.compiler.policy import Op, Table  # noqa: E402
 from fastnn.kernels.compiler.simd import pointer_at, pointer_table  # noqa: E402
 from fastnn.kernels.program import entries, teamwork  # noqa: E402
 
@@ -37,7 +37,7 @@ def mix(a, b, c):
     return (1103515245 * (a ^ (b >> 3)) + 12345 * c + 1) & 0x7FFFFFFF
 
 
-@functools.partial(Leaf, cached=False)
+@functools.partial(Op, cached=False)
 def body(table: Table, thread: int, n: int):
     team = pointer_at(table, 0, np.int64)
     progress = pointer_at(table, 1, np.int64)

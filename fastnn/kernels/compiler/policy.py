@@ -66,27 +66,27 @@ def _compiled(function, parallel):
 
 
 class Numbers:
-    """In the annotations of a leaf: a pointer to numbers of the net's type."""
+    """In the annotations of a op: a pointer to numbers of the net's type."""
 
 
 class Table:
-    """In the annotations of a leaf: a pointer to a table of pointers (`simd.pointer_table`)."""
+    """In the annotations of a op: a pointer to a table of pointers (`simd.pointer_table`)."""
 
 
 class Bytes:
-    """In the annotations of a leaf: a pointer to numbers of any type."""
+    """In the annotations of a op: a pointer to numbers of any type."""
 
 
 class Words:
-    """In the annotations of a leaf: a pointer to uint32."""
+    """In the annotations of a op: a pointer to uint32."""
 
 
 class Integers:
-    """In the annotations of a leaf: a pointer to int64."""
+    """In the annotations of a op: a pointer to int64."""
 
 
 class Doubles:
-    """In the annotations of a leaf: a pointer to float64, whatever the net's type."""
+    """In the annotations of a op: a pointer to float64, whatever the net's type."""
 
 
 class _NativeCompiler(_FunctionCompiler):
@@ -120,7 +120,7 @@ class _Native(CFunc):
         self._wrapper_address = self._library.get_pointer_to_function(self._wrapper_name)
 
 
-class Leaf:
+class Op:
     """A kernel that other kernels call by its address (`simd.call`).
 
     It is compiled by itself, once for a type of numbers: an `inner` function is optimized again within each of its
@@ -166,12 +166,12 @@ class Leaf:
         return self.function if numba.config.DISABLE_JIT else self.compiled(np.dtype(dtype)).address
 
 
-def leaf(function):
-    """Make a function that kernels call by its address; see `Leaf`."""
-    return Leaf(function)
+def op(function):
+    """Make a function that kernels call by its address; see `Op`."""
+    return Op(function)
 
 
-class _UsersLeaf(Leaf):
+class _UsersLeaf(Op):
     def __init__(self, function, described):
         # Numba's cache cannot tell two of them apart.
         super().__init__(function, cached=False)
@@ -184,8 +184,8 @@ class _UsersLeaf(Leaf):
             raise TypeError(f"{self._described} must be a function that numba.njit can compile: {error}") from error
 
 
-def users_leaf(function, described):
-    """Make a leaf of a function that holds one of the user's, which errors call as it is `described`."""
+def users_op(function, described):
+    """Make a op of a function that holds one of the user's, which errors call as it is `described`."""
     return _UsersLeaf(function, described)
 
 

@@ -204,7 +204,7 @@ def number_like(typingctx, pointer, number):
 
 @intrinsic
 def call(typingctx, table, index, *arguments):
-    """Call the leaf whose address is entry `index` of a `pointer_table`; numbers go as int64 or float64."""
+    """Call the op whose address is entry `index` of a `pointer_table`; numbers go as int64 or float64."""
     passed = []
     for ty in arguments:
         if isinstance(ty, types.CPointer):

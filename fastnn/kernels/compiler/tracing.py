@@ -178,8 +178,8 @@ def low_halves(vector, even, odd):
     llvm_type = ir.VectorType(_LLVM_TYPES["u4"], 2 * even.value.type.count)
     a, b = (vector.builder.bitcast(v.value, llvm_type) for v in (even, odd))
     picks = [k + j for k in range(0, llvm_type.count, 2) for j in (0, llvm_type.count)]
-    turns = ir.Constant(ir.VectorType(ir.IntType(32), llvm_type.count), picks)
-    return Traced(vector.builder, vector.builder.shuffle_vector(a, b, turns), np.dtype(np.uint32))
+    is_packed = ir.Constant(ir.VectorType(ir.IntType(32), llvm_type.count), picks)
+    return Traced(vector.builder, vector.builder.shuffle_vector(a, b, is_packed), np.dtype(np.uint32))
 
 
 def full_like(x, number):

@@ -10,9 +10,9 @@ from fastnn.kernels.course.activations import span
 from fastnn.kernels.formulas.activations import relu_delta_pass
 from fastnn.kernels.matmul.matrices import (
     bias_gradient,
-    by_products,
     copied_scratch,
     gradient,
+    over_inputs,
     strip_columns,
     strip_product,
     turned_scratch,
@@ -93,12 +93,12 @@ def hidden_backward(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_t
 
 
 @inner
-def _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, turned, scratch, lo, hi):
+def _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, lo, hi):
     m = dZ.shape[1]
     n_in = A_prev.shape[0]
     dz, dw = advance(pointer(dZ), lo * m), advance(pointer(dW), lo * n_in)
     size = (hi - lo) * n_in
-    gradient(pointer(products), dz, hi - lo, pointer(A_prev), n_in, m, turned, dw, pointer(scratch))
+    gradient(pointer(products), dz, hi - lo, pointer(A_prev), n_in, m, packed, dw, pointer(scratch))
     if decayed:
         scaled_and_decayed_pass(size, 1, dw, advance(pointer(W), lo * n_in), dw, scale, decay)
     else:
@@ -114,12 +114,12 @@ def weight_gradient(products, dZ, A_prev, W, scale, decayed, decay, dW, db, n_th
     """
     n_out, m = dZ.shape
     n_in = A_prev.shape[0]
-    turned = by_products(n_out, n_in, pointer(dZ))
+    packed = over_inputs(n_out, n_in, pointer(dZ))
     if n_threads == 1:
-        scratch = np.empty(turned_scratch(n_out, n_in, m, pointer(dZ)) if turned else 0, dZ.dtype)
-        _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, turned, scratch, 0, n_out)
+        scratch = np.empty(turned_scratch(n_out, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
+        _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, 0, n_out)
     else:
         for part in prange(n_threads):
             lo, hi = span(n_out, part, n_threads, 4)
-            scratch = np.empty(turned_scratch(hi - lo, n_in, m, pointer(dZ)) if turned else 0, dZ.dtype)
-            _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, turned, scratch, lo, hi)
+            scratch = np.empty(turned_scratch(hi - lo, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
+            _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, lo, hi)

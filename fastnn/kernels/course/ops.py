@@ -6,7 +6,7 @@ Leaves with the arguments of those in `stages`, whose places they take in a tabl
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, leaf
+from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, op
 from fastnn.kernels.compiler.simd import (
     advance,
     get,
@@ -21,13 +21,13 @@ from fastnn.kernels.compiler.simd import (
 from fastnn.kernels.course.activations import sigmoid
 from fastnn.kernels.course.losses import cross_entropy_terms, pairwise_sum
 from fastnn.kernels.formulas.mt19937 import SEEDS, STATE, permutations
-from fastnn.kernels.program.ops import LEAVES
+from fastnn.kernels.program.ops import OPS
 
 # SETTINGS[LOSS]: whether terms that are nan count nothing.
 SUM, NANSUM = 0, 1
 
 
-@leaf
+@op
 def output_loss(
     table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
     panels: int, count: int, share: float,
@@ -54,13 +54,13 @@ def output_loss(
                     store_part(terms, panel * width + j, term, n)
 
 
-@leaf
+@op
 def sum_terms(terms: Numbers, size: int, result: Doubles):
     """result += the sum of `size` terms in the order of np.sum, so that printed costs agree to the last digit."""
     put(result, 0, get(result, 0) + pairwise_sum(terms, size))
 
 
-@leaf
+@op
 def dropout(
     table: Table, acts: Numbers, slopes: Numbers, with_slopes: int, units: int, width: int, position: int, layer: int,
     step: int, key0: int, key1: int, threshold: int, keep: float,
@@ -83,7 +83,7 @@ def shuffle_scratch(m):
     return 1 + 2 * SEEDS * m + 2 * SEEDS * STATE
 
 
-@leaf
+@op
 def permute(order: Words, m: int, first_seed: int, key1: int, epoch: int):
     """The order that np.random.permutation(m) gives after np.random.seed(first_seed + epoch), 16 epochs at a time."""
     drawn = advance(order, m)
@@ -99,8 +99,8 @@ def permute(order: Words, m: int, first_seed: int, key1: int, epoch: int):
 
 
 # The course's `model`s: the engine's steps, with the notebooks' loss, masks and shuffles.
-COURSE_LEAVES = {
-    **LEAVES,
+COURSE_OPS = {
+    **OPS,
     at.DROPOUT: dropout,
     at.OUTPUT_LOSS: output_loss,
     at.SUM_TERMS: sum_terms,

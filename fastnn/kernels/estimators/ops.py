@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler import vector_math
-from fastnn.kernels.compiler.policy import Numbers, Table, Words, inner, leaf
+from fastnn.kernels.compiler.policy import Numbers, Table, Words, inner, op
 from fastnn.kernels.compiler.simd import advance, get, load, number_like, pointer_at, put, splat, store, where
 from fastnn.kernels.compiler.tracing import absolute, traced_pass
 from fastnn.kernels.compiler.tracing import where as either
@@ -22,7 +22,7 @@ from fastnn.kernels.formulas.losses import (
     weigh_panel,
 )
 from fastnn.kernels.formulas.mt19937 import SEEDS, SHIFTED, STATE
-from fastnn.kernels.program.ops import LEAVES
+from fastnn.kernels.program.ops import OPS
 
 # Words behind an order: the state of MT19937, how many of its words are used up, and whether to shuffle at all.
 USED, SHUFFLES = STATE, STATE + 1
@@ -65,7 +65,7 @@ def _next_round(state):
         _next_word(state, i)
 
 
-@leaf
+@op
 def permute(order: Words, m: int, key0: int, key1: int, epoch: int):
     """Shuffle the order of the epoch before as `numpy.random.RandomState.shuffle` does, and move its state on."""
     state = advance(order, m)
@@ -150,7 +150,7 @@ def _loss_panel(
     weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)
 
 
-@leaf
+@op
 def output_loss(
     table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
     panels: int, count: int, share: float,
@@ -161,7 +161,7 @@ def output_loss(
     weighted, with_delta = get(settings, at.WEIGHTED) != 0, get(settings, at.TASK) != at.EVALUATE
     smoothing, shared = number_like(a, get(reals, at.SMOOTHING)), number_like(a, share)
     bounds = number_like(a, get(reals, at.LEAST_LOSS)), number_like(a, get(reals, at.MOST_LOSS))
-    loss_share = number_like(a, get(reals, at.LOSS_SHARE))
+    loss_share = number_like(a, get(reals, at.LOSS_SCALE))
     if n_y == 1:
         # Panels of one row lie one behind the other: a row as long as all of them.
         width, panels = width * panels, 1
@@ -175,4 +175,4 @@ def output_loss(
 
 
 # The scikit-learn estimators: their losses and their shuffles.
-ESTIMATOR_LEAVES = {**LEAVES, at.OUTPUT_LOSS: output_loss, at.PERMUTE: permute}
+ESTIMATOR_OPS = {**OPS, at.OUTPUT_LOSS: output_loss, at.PERMUTE: permute}

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Numbers, Table, leaf
+from fastnn.kernels.compiler.policy import Numbers, Table, op
 from fastnn.kernels.compiler.simd import advance, get, number_like, numbers_at, pointer_at, put
 from fastnn.kernels.compiler.tracing import absolute, fma, sqrt, traced_pass, where
 
@@ -83,7 +83,7 @@ adam_pass = traced_pass(_adam, 4, 3)
 amsgrad_pass = traced_pass(_amsgrad, 5, 4)
 
 
-@leaf
+@op
 def update(table: Table, thread: int, g: Numbers, g_row: int, start: int, row: int, rows: int, n: int, decayed: int):
     """Update `rows` runs of n parameters, the first at `start` of the arena, by the gradients `g`."""
     code = get(pointer_at(table, at.SETTINGS, np.int64), at.OPTIMIZER)
@@ -120,7 +120,7 @@ def update(table: Table, thread: int, g: Numbers, g_row: int, start: int, row: i
             )  # fmt: skip
 
 
-@leaf
+@op
 def clip_widely(g: Numbers, n: int, clip: float):
     """Scale n gradients down to a 2-norm of `clip`, however large or small they are; infinite ones become NaN."""
     largest = 0.0

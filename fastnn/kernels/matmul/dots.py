@@ -1,4 +1,4 @@
-"""Sums over examples whose lanes run along the examples: for layers too small to turn their input for.
+"""Sums over examples whose lanes run along the examples: for layers too small to pack their input for.
 
 A tile is a few rows of dZ by four rows of A. Each lane sums every vector's element of its place, from panel to panel;
 in the end the lanes are added as a tree, neighbours first (`simd.total`), four sums at a time.
@@ -104,7 +104,7 @@ def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, pane
     cells = [(i, j) for i in range(rows) for j in range(len(a_at))]
     zero = ir.Constant(emit.vector, [0.0] * emit.lanes)
     before = builder.block
-    names = ("panel", "vector", "rest", "masked", "turn", "end")
+    names = ("panel", "vector", "rest", "masked", "next", "end")
     blocks = {name: builder.append_basic_block(name) for name in names}
     builder.branch(blocks["panel"])
 
@@ -149,21 +149,21 @@ def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, pane
     for cell in cells:
         after[cell].add_incoming(begun[cell], blocks["panel"])
         after[cell].add_incoming(new[cell], blocks["vector"])
-    builder.cbranch(builder.icmp_signed(">", rest, constant(0)), blocks["masked"], blocks["turn"])
+    builder.cbranch(builder.icmp_signed(">", rest, constant(0)), blocks["masked"], blocks["next"])
 
     builder.position_at_end(blocks["masked"])
     # Columns that are no examples hold what a layer makes of zeros, which may be infinite.
     final = products(builder.gep(d, [whole]), builder.gep(a, [whole]), after, emit.first(rest))
-    builder.branch(blocks["turn"])
+    builder.branch(blocks["next"])
 
-    builder.position_at_end(blocks["turn"])
+    builder.position_at_end(blocks["next"])
     done = phis()
     for cell in cells:
         done[cell].add_incoming(after[cell], blocks["rest"])
         done[cell].add_incoming(final[cell], blocks["masked"])
-        begun[cell].add_incoming(done[cell], blocks["turn"])
+        begun[cell].add_incoming(done[cell], blocks["next"])
     for phi, value in ((panel, next_panel), (d, builder.gep(d, [d_panel])), (a, builder.gep(a, [a_panel]))):
-        phi.add_incoming(value, blocks["turn"])
+        phi.add_incoming(value, blocks["next"])
     builder.cbranch(is_last, blocks["end"], blocks["panel"])
 
     builder.position_at_end(blocks["end"])

@@ -1,9 +1,9 @@
-"""The mini-batch, straight from the caller's arrays, any order, strides and number type, to panels, turned or not."""
+"""The mini-batch, straight from the caller's arrays, any order, strides and number type, to panels, packed or not."""
 
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Bytes, Integers, Numbers, Table, inner, leaf
+from fastnn.kernels.compiler.policy import Bytes, Integers, Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import (
     advance,
     as_numbers,
@@ -22,7 +22,7 @@ from fastnn.kernels.compiler.simd import (
 )
 
 
-@leaf
+@op
 def read(
     code: int, plain: int, x: Bytes, start: int, unit: int, units: int, offsets: Integers, examples: int,
     out: Numbers, out_unit: int, out_example: int,
@@ -62,7 +62,7 @@ def _copy_rows(x, start, units, offsets, examples, out, out_example):
             put(out, t * out_example + i, get(as_numbers(row, out), i))
 
 
-@leaf
+@op
 def transpose(source: Numbers, source_row: int, rows: int, columns: int, target: Numbers, target_row: int):
     """target[j, i] = source[i, j], in whole squares of a vector's lanes: up to that many rows and columns too many."""
     lanes = lanes_of(source)
@@ -74,8 +74,8 @@ def transpose(source: Numbers, source_row: int, rows: int, columns: int, target:
 
 
 @inner
-def turned_width(like):
-    """Units in a panel of turned activations."""
+def packed_width(like):
+    """Units in a panel of packed activations."""
     return 2 * lanes_of(like)
 
 
@@ -91,12 +91,12 @@ def _offsets(table, shuffled, offsets, first, examples, stride):
 
 
 @inner
-def _gather_examples(table, settings, offsets, examples, width, acts, turned, chunk, first):
-    """One panel of X, turned too unless `chunk` is 0."""
+def _gather_examples(table, settings, offsets, examples, width, acts, packed, chunk, first):
+    """One panel of X, packed too unless `chunk` is 0."""
     x = pointer_at(table, at.X, np.uint8)
     code, unit, stride = get(settings, at.X_TYPE), get(settings, at.X_UNIT), get(settings, at.X_EXAMPLE)
     units = get(pointer_at(table, at.SIZES, np.int64), 0)
-    wide = turned_width(acts)
+    wide = packed_width(acts)
     plain = get(settings, at.X_PLAIN)
     if width == 1:
         call(table, at.READ, code, plain, x, 0, unit, units, offsets, 1, acts, 1, 0)
@@ -114,11 +114,11 @@ def _gather_examples(table, settings, offsets, examples, width, acts, turned, ch
             for i in range(0, units, wide):
                 call(
                     table, at.TRANSPOSE, advance(acts, i * width), width, min(wide, units - i), width,
-                    advance(turned, i * chunk + first * wide), wide,
+                    advance(packed, i * chunk + first * wide), wide,
                 )  # fmt: skip
     else:
         for i in range(0, units, wide):
-            here = advance(turned, i * chunk + first * wide)
+            here = advance(packed, i * chunk + first * wide)
             present = min(wide, units - i)
             if plain != 0 and unit == 64 // lanes_of(acts):
                 _copy_rows(x, i * unit, present, offsets, examples, here, wide)
@@ -165,9 +165,9 @@ def gather_targets(table, offsets, targets, factors, first, p, begin, examples, 
             put(factors, p * width + t, get(weights, get(offsets, t)))
 
 
-@leaf
+@op
 def gather(
-    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    table: Table, acts: Numbers, stride: int, packed: Numbers, chunk: int, targets: Numbers, factors: Numbers,
     thread: int, first: int, panel: int, panels: int, count: int, width: int,
 ):  # fmt: skip
     """Panels panel, panel + 1, ... of a chunk that begins with example `first` of the order and has `count` examples.
@@ -181,7 +181,7 @@ def gather(
         begin = (panel + p) * width
         examples = min(width, count - begin)
         _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.X_EXAMPLE))
-        _gather_examples(table, settings, offsets, examples, width, advance(acts, p * stride), turned, chunk, begin)
+        _gather_examples(table, settings, offsets, examples, width, advance(acts, p * stride), packed, chunk, begin)
         gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
 
 
@@ -201,15 +201,15 @@ def _scatter_rows(table, offsets, examples, width, acts, columns):
                 put(acts, column * width + t, get(acts, column * width + t) + get(x, k))
 
 
-@leaf
+@op
 def gather_sparse(
-    table: Table, acts: Numbers, stride: int, turned: Numbers, chunk: int, targets: Numbers, factors: Numbers,
+    table: Table, acts: Numbers, stride: int, packed: Numbers, chunk: int, targets: Numbers, factors: Numbers,
     thread: int, first: int, panel: int, panels: int, count: int, width: int,
 ):  # fmt: skip
     """`gather`, where X is a sparse table in rows (CSR), whose numbers are of the net's own type."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
     offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
-    units, wide = get(pointer_at(table, at.SIZES, np.int64), 0), turned_width(acts)
+    units, wide = get(pointer_at(table, at.SIZES, np.int64), 0), packed_width(acts)
     for p in range(panels):
         begin = (panel + p) * width
         examples, here = min(width, count - begin), advance(acts, p * stride)
@@ -222,6 +222,6 @@ def gather_sparse(
             for i in range(0, units, wide):
                 call(
                     table, at.TRANSPOSE, advance(here, i * width), width, min(wide, units - i), width,
-                    advance(turned, i * chunk + begin * wide), wide,
+                    advance(packed, i * chunk + begin * wide), wide,
                 )  # fmt: skip
         gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)

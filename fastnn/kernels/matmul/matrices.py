@@ -28,10 +28,10 @@ from fastnn.kernels.matmul.dots import COLUMNS, ROWS, dots, row_sums
 from fastnn.kernels.matmul.micro_kernel import PARTIAL_SUM, PLAIN, ZERO
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY, product
 
-# Elements of a strip's operand and result: 256 KB of doubles stay in the second-level cache.
+# Elements of a strip's operand and result: 256 KB of doubles stay in the L2 cache.
 STRIP_ELEMENTS = 1 << 15
 
-# Units (in panels) and examples that are turned at a time for dZ A^T: 128 KB of doubles.
+# Units (in panels) and examples that are packed at a time for dZ A^T: 128 KB of doubles.
 TURNED_PANELS = 2
 TURNED_EXAMPLES = 512
 
@@ -50,7 +50,7 @@ def products(dtype):
 
 @inner
 def panel_width(like):
-    """Examples, or units of a turned matrix, in a panel."""
+    """Examples, or units of a packed matrix, in a panel."""
     return 2 * lanes_of(like)
 
 
@@ -120,7 +120,7 @@ def strip_product(table, W, row, step, n_out, depth, seed, bias, A, lda, columns
 
 
 @inner
-def _turn(A, row, units, examples, panel):
+def _pack(A, row, units, examples, panel):
     """panel[t, i] = A[i, t], and 0 for units that do not exist."""
     lanes, width = lanes_of(A), panel_width(A)
     whole_units, whole_examples = units // lanes * lanes, examples // lanes * lanes
@@ -136,13 +136,13 @@ def _turn(A, row, units, examples, panel):
 
 @inner
 def turned_scratch(rows, units, examples, like):
-    """Numbers that `gradient_by_products` needs for `rows` rows."""
+    """Numbers that `gradient_over_inputs` needs for `rows` rows."""
     width = panel_width(like)
     return min(TURNED_PANELS, panels_in(units, like)) * width * (min(TURNED_EXAMPLES, examples) + rows)
 
 
 @inner
-def _gradient_by_products(table, D, rows, A, units, m, G, scratch):
+def _gradient_over_inputs(table, D, rows, A, units, m, G, scratch):
     width = panel_width(A)
     deepest = min(TURNED_EXAMPLES, m)
     for first in range(0, units, TURNED_PANELS * width):
@@ -152,7 +152,7 @@ def _gradient_by_products(table, D, rows, A, units, m, G, scratch):
         for j in range(0, m, TURNED_EXAMPLES):
             depth = min(TURNED_EXAMPLES, m - j)
             for i in range(0, n, width):
-                _turn(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
+                _pack(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
             call(
                 table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows,
                 depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0, scratch,
@@ -173,7 +173,7 @@ def _dot_tile(D, rows, A, units, m, examples, tile):
 
 
 @inner
-def _gradient_by_dots(D, rows, A, units, m, G):
+def _gradient_over_examples(D, rows, A, units, m, G):
     tile = stack_buffer(G, 16)
     for k in range(rows * units):
         put(G, k, 0)
@@ -191,21 +191,21 @@ def _gradient_by_dots(D, rows, A, units, m, G):
 
 
 @inner
-def by_products(n_out, n_in, like):
-    """Whether dZ A^T of such a layer is a product of tiles, for which A is turned; else its lanes run over examples."""
+def over_inputs(n_out, n_in, like):
+    """Whether dZ A^T of such a layer is a product of tiles, for which A is packed; else its lanes run over examples."""
     return min(n_out, n_in) >= panel_width(like)
 
 
 @inner
-def gradient(table, D, rows, A, units, m, turned, G, scratch):
-    """G = D A^T for `rows` rows of D and `units` of A, m numbers each: by the sums that `by_products` has chosen.
+def gradient(table, D, rows, A, units, m, packed, G, scratch):
+    """G = D A^T for `rows` rows of D and `units` of A, m numbers each: by the sums that `over_inputs` has chosen.
 
     It is given the size of the whole layer, not that of a thread's share, so that bits do not depend on the shares.
     """
-    if turned:
-        _gradient_by_products(table, D, rows, A, units, m, G, scratch)
+    if packed:
+        _gradient_over_inputs(table, D, rows, A, units, m, G, scratch)
     else:
-        _gradient_by_dots(D, rows, A, units, m, G)
+        _gradient_over_examples(D, rows, A, units, m, G)
 
 
 @inner

@@ -205,7 +205,7 @@ def _emit_product(
 def _emit_sum(emit, C, ldc, W, row, step, jump, B, width, panels, inner, last, *ahead):
     builder = emit.builder
     before = builder.block
-    blocks = {name: builder.append_basic_block(name) for name in ("panel", "ahead", "begin", "k", "turn", "end")}
+    blocks = {name: builder.append_basic_block(name) for name in ("panel", "ahead", "begin", "k", "next", "end")}
     builder.branch(blocks["panel"])
     builder.position_at_end(blocks["panel"])
     panel, panel_W, panel_B = builder.phi(_I64), builder.phi(W.type), builder.phi(B.type)
@@ -249,13 +249,13 @@ def _emit_sum(emit, C, ldc, W, row, step, jump, B, width, panels, inner, last, *
         phi.add_incoming(value, blocks["k"])
     for cell in emit.cells:
         sums[cell].add_incoming(new[cell], blocks["k"])
-    builder.cbranch(builder.icmp_signed("<", next_k, depth), blocks["k"], blocks["turn"])
+    builder.cbranch(builder.icmp_signed("<", next_k, depth), blocks["k"], blocks["next"])
 
-    builder.position_at_end(blocks["turn"])
+    builder.position_at_end(blocks["next"])
     for phi, value in ((panel, next_panel), (panel_W, emit.at(panel_W, jump)), (panel_B, next_b)):
-        phi.add_incoming(value, blocks["turn"])
+        phi.add_incoming(value, blocks["next"])
     for cell in emit.cells:
-        panel_sums[cell].add_incoming(new[cell], blocks["turn"])
+        panel_sums[cell].add_incoming(new[cell], blocks["next"])
     builder.cbranch(is_last, blocks["end"], blocks["panel"])
     builder.position_at_end(blocks["end"])
     for i, j in emit.cells:

@@ -1,7 +1,7 @@
 """W A and W^T dZ for panels of examples, from tiles (tiles.py): forward and backward of a layer."""
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Numbers, inner, leaf
+from fastnn.kernels.compiler.policy import Numbers, inner, op
 from fastnn.kernels.compiler.simd import advance, call, lanes_of, load, load_part, number_like, store
 from fastnn.kernels.matmul.micro_kernel import (
     BROAD,
@@ -16,7 +16,7 @@ from fastnn.kernels.matmul.micro_kernel import (
     wide,
 )
 
-# Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the second-level cache. Of few
+# Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the L2 cache. Of few
 # panels longer parts do, which saves partial sums: W A of 512 x 784 for 4 panels (float64) gains 3 %.
 DEPTH_BLOCK = 256
 DEEP = 16 * DEPTH_BLOCK
@@ -78,7 +78,7 @@ def _copied_columns(W, step, rows, steps, copy, tile):
         store(to, i // H0 * tile, load_part(here, i, min(H0, rows - i)))
 
 
-@leaf
+@op
 def product(
     C: Numbers, c_panel: int, ldc: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int,
     depth: int, B: Numbers, b_panel: int, ldb: int, panels: int, width: int, epilogue: int, E: Numbers, keep: float,
@@ -129,7 +129,7 @@ def product(
         k += steps
 
 
-@leaf
+@op
 def product_of_one(
     C: Numbers, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int, depth: int, B: Numbers,
     epilogue: int, E: Numbers, keep: float,
@@ -151,7 +151,7 @@ def product_of_one(
         i += height
 
 
-@leaf
+@op
 def broad_product(
     C: Numbers, columns: int, seed: int, bias: Numbers, W: Numbers, row: int, step: int, rows: int, depth: int,
     B: Numbers, spans: int, epilogue: int, E: Numbers, keep: float,

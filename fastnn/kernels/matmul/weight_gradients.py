@@ -8,7 +8,7 @@ width alone, so that the bits do not depend on the threads.
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Numbers, Table, inner, leaf
+from fastnn.kernels.compiler.policy import Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import (
     advance,
     call,
@@ -27,7 +27,7 @@ from fastnn.kernels.compiler.simd import (
 from fastnn.kernels.formulas.optimizers import ADAM
 from fastnn.kernels.matmul.dots import COLUMNS as DOT_COLUMNS
 from fastnn.kernels.matmul.dots import ROWS, dots, row_sums
-from fastnn.kernels.matmul.gather import turned_width
+from fastnn.kernels.matmul.gather import packed_width
 from fastnn.kernels.matmul.micro_kernel import WIDE, over_panels, registers_lanes
 from fastnn.kernels.matmul.products import H0, H1, H2, tile_height
 
@@ -38,22 +38,22 @@ R0, R1, R2 = ROWS
 # Rows of a layer that are settled together, whatever the heights of the tiles: sums of squares are added in this order.
 GROUP_ROWS, DOT_ROWS = 8, 4
 
-# Turned panels that a tile of dZ meets before the next tile is begun: 4 x 128 KB stay in the second-level cache.
-TURNED_GROUP = 4
+# Turned panels that a tile of dZ meets before the next tile is begun: 4 x 128 KB stay in the L2 cache.
+PACKED_GROUP = 4
 
 # Rows of the bias gradient that are finished together.
 BIAS_ROWS = 32
 
 
 @inner
-def tiles_by_products(n_in, n_out, lanes):
-    """Tiles of a layer's dW that `gradient_by_products` works through."""
+def tiles_over_inputs(n_in, n_out, lanes):
+    """Tiles of a layer's dW that `gradient_over_inputs` works through."""
     return ((n_in + 2 * lanes - 1) // (2 * lanes)) * ((n_out + GROUP_ROWS - 1) // GROUP_ROWS)
 
 
 @inner
-def tiles_by_dots(n_in, n_out, lanes):
-    """Tiles of a layer's dW that `gradient_by_dots` works through."""
+def tiles_over_examples(n_in, n_out, lanes):
+    """Tiles of a layer's dW that `gradient_over_examples` works through."""
     return ((n_in + 2 * lanes - 1) // (2 * lanes)) * ((n_out + DOT_ROWS - 1) // DOT_ROWS)
 
 
@@ -69,7 +69,7 @@ def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot,
     settings, reals = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.REALS, np.float64)
     steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     fused = ends != 0 and get(settings, at.FUSED) != 0
-    share = get(steps, at.L2_SHARE) if decayed != 0 and ends != 0 else 0.0
+    share = get(steps, at.L2_SCALE) if decayed != 0 and ends != 0 else 0.0
     clipped = get(reals, at.CLIP) > 0.0
     if begun != 0 or share != 0.0 or not fused:
         lanes = lanes_of(tile)
@@ -92,9 +92,9 @@ def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot,
                 else:
                     store_part(grads, i, g, k)
         if share != 0.0:
-            put(pointer_at(table, at.SQUARES, np.float64), slot, np.float64(total(squares)))
+            put(pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot, np.float64(total(squares)))
         if clipped:
-            put(pointer_at(table, at.NORMS, np.float64), slot, np.float64(total(norm)))
+            put(pointer_at(table, at.GRAD_SUMSQ, np.float64), slot, np.float64(total(norm)))
 
 
 @inner
@@ -121,11 +121,11 @@ def _sum_tile(height, tile, row, D, d_row, d_panel, A, a_row, panels, width, las
             _tile3(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
 
 
-@leaf
-def gradient_by_products(
+@op
+def gradient_over_inputs(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
 ):
-    """Tiles lo to hi of one layer's dW, by turned activations: lanes run over the inputs."""
+    """Tiles lo to hi of one layer's dW, by packed activations: lanes run over the inputs."""
     settings, sizes = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.SIZES, np.int64)
     n_in, n_out = get(sizes, layer - 1), get(sizes, layer)
     start = get(pointer_at(table, at.WEIGHTS_AT, np.int64), layer)
@@ -133,12 +133,12 @@ def gradient_by_products(
     width, chunk = get(settings, at.WIDTH), get(settings, at.CHUNK)
     d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
     D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
-    A = advance(numbers_at(table, at.TURNED, like), get(pointer_at(table, at.TURNED_AT, np.int64), layer - 1))
+    A = advance(numbers_at(table, at.PACKED, like), get(pointer_at(table, at.PACKED_AT, np.int64), layer - 1))
     tiles = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )
-    wide = turned_width(like)
-    tiles_row = TURNED_GROUP * wide
+    wide = packed_width(like)
+    tiles_row = PACKED_GROUP * wide
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
     fused = ends != 0 and get(settings, at.FUSED) != 0
@@ -147,12 +147,12 @@ def gradient_by_products(
     columns, groups = (n_in + wide - 1) // wide, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
     begin = 0
     for item in range(lo, hi):
-        group = item // (TURNED_GROUP * groups)
-        within = item - group * TURNED_GROUP * groups
-        size = min(TURNED_GROUP, columns - group * TURNED_GROUP)
+        group = item // (PACKED_GROUP * groups)
+        within = item - group * PACKED_GROUP * groups
+        size = min(PACKED_GROUP, columns - group * PACKED_GROUP)
         place, first = within % size, within // size * GROUP_ROWS
         rows = min(GROUP_ROWS, n_out - first)
-        column = group * TURNED_GROUP + place
+        column = group * PACKED_GROUP + place
         a, tile = advance(A, column * chunk * wide), advance(tiles, place * wide)
         n = min(wide, n_in - column * wide)
         here = start + first * n_in + column * wide
@@ -179,8 +179,8 @@ def gradient_by_products(
             )  # fmt: skip
 
 
-@leaf
-def gradient_by_dots(
+@op
+def gradient_over_examples(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
 ):
     """Tiles lo to hi of one layer's dW: lanes run over the examples."""
@@ -196,7 +196,7 @@ def gradient_by_dots(
     tile = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )
-    tile_row = turned_width(like)
+    tile_row = packed_width(like)
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
     columns = (n_in + tile_row - 1) // tile_row
@@ -217,7 +217,7 @@ def gradient_by_dots(
         _settle(table, thread, tile, tile_row, here, n_in, rows, n, 1, slot + item, begun, ends)
 
 
-@leaf
+@op
 def bias_gradient(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, slot: int, begun: int, ends: int
 ):

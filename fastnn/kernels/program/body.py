@@ -2,7 +2,7 @@
 
 Small networks train by the plan of `small`. For others, and for passes that are no training, a step has two phases,
 each followed by a barrier. First examples: blocks of panels go forward through all layers and straight back, so that a
-block's activations stay in the second-level cache. Then weights: every tile of dW belongs to one thread, which sums it
+block's activations stay in the L2 cache. Then weights: every tile of dW belongs to one thread, which sums it
 over all examples and updates its parameters. Every sum has one owner and one order, so the bits do not depend on the
 number of threads.
 
@@ -14,15 +14,15 @@ import math
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Table, inner, leaf
+from fastnn.kernels.compiler.policy import Table, inner, op
 from fastnn.kernels.compiler.simd import advance, bytes_at, call, get, integer_at, pointer_at, put
 from fastnn.kernels.formulas.activations import RELU
 from fastnn.kernels.formulas.optimizers import ADAM
 from fastnn.kernels.matmul.micro_kernel import BIAS, PLAIN, RELU_SLOPE, ZERO
 from fastnn.kernels.matmul.micro_kernel import RELU as RELU_SUMS
 from fastnn.kernels.matmul.products import multiply_panels
-from fastnn.kernels.matmul.weight_gradients import bias_groups, tiles_by_dots, tiles_by_products
-from fastnn.kernels.program.teamwork import barrier, join, leave_together, share_begin
+from fastnn.kernels.matmul.weight_gradients import bias_groups, tiles_over_examples, tiles_over_inputs
+from fastnn.kernels.program.teamwork import barrier, join, leave_together, part_begin
 
 
 @inner
@@ -38,16 +38,16 @@ def _deltas(table, layer, panel, width):
 
 
 @inner
-def _turn(table, settings, layer, panel, panels, width):
-    """Store panels of a layer a second time, turned."""
+def _pack(table, settings, layer, panel, panels, width):
+    """Store panels of a layer a second time, packed."""
     item, wide = get(settings, at.ITEM), 2 * get(settings, at.LANES)
     units, chunk = integer_at(table, at.SIZES, layer), get(settings, at.CHUNK)
-    start = integer_at(table, at.TURNED_AT, layer)
+    start = integer_at(table, at.PACKED_AT, layer)
     for p in range(panel, panel + panels):
         acts = _acts(table, layer, p, width)
         for i in range(0, units, wide):
-            turned = bytes_at(table, at.TURNED, start + i * chunk + p * width * wide, item)
-            call(table, at.TRANSPOSE, advance(acts, i * width * item), width, min(wide, units - i), width, turned, wide)
+            packed = bytes_at(table, at.PACKED, start + i * chunk + p * width * wide, item)
+            call(table, at.TRANSPOSE, advance(acts, i * width * item), width, min(wide, units - i), width, packed, wide)
 
 
 @inner
@@ -66,21 +66,21 @@ def _drop(table, settings, layer, panel, panels, width, position, step, with_slo
 @inner
 def _input(table, settings, thread, first, position, size, panel, panels, width, step):
     item = get(settings, at.ITEM)
-    turned = integer_at(table, at.TURNED_AT, 0) >= 0 and width > 1
+    packed = integer_at(table, at.PACKED_AT, 0) >= 0 and width > 1
     scratch = thread * get(settings, at.SCRATCH_SIZE)
     call(
         table, at.GATHER, table, _acts(table, 0, panel, width),
         integer_at(table, at.ROWS, 0) * width,
-        bytes_at(table, at.TURNED, max(0, integer_at(table, at.TURNED_AT, 0)), item),
-        get(settings, at.CHUNK) if turned else 0,
+        bytes_at(table, at.PACKED, max(0, integer_at(table, at.PACKED_AT, 0)), item),
+        get(settings, at.CHUNK) if packed else 0,
         bytes_at(table, at.SCRATCH, scratch + get(settings, at.TARGETS_IN), item),
         bytes_at(table, at.SCRATCH, scratch + get(settings, at.FACTORS_IN), item),
         thread, first, panel, panels, size, width,
     )  # fmt: skip
     if get(settings, at.MASKED) != 0 and integer_at(table, at.THRESHOLDS, 0) > 0:
         _drop(table, settings, 0, panel, panels, width, position, step, 0)
-        if turned:
-            _turn(table, settings, 0, panel, panels, width)
+        if packed:
+            _pack(table, settings, 0, panel, panels, width)
 
 
 @inner
@@ -111,8 +111,8 @@ def _forward_layer(table, settings, layer, position, panel, panels, width, step)
         call(table, at.ACTIVATE, code, acts, size, slopes, with_slopes)
     if get(settings, at.MASKED) != 0 and integer_at(table, at.THRESHOLDS, layer) > 0:
         _drop(table, settings, layer, panel, panels, width, position, step, with_slopes)
-    if learns and width > 1 and integer_at(table, at.TURNED_AT, layer) >= 0:
-        _turn(table, settings, layer, panel, panels, width)
+    if learns and width > 1 and integer_at(table, at.PACKED_AT, layer) >= 0:
+        _pack(table, settings, layer, panel, panels, width)
 
 
 @inner
@@ -181,7 +181,7 @@ def _input_gradient(table, settings, thread, panel, panels, width, size):
     )  # fmt: skip
 
 
-@leaf
+@op
 def examples(table: Table, thread: int, n: int, first: int, position: int, size: int, total_weight: float, step: int):
     """Forward and back: a thread's panels of `size` examples, from `first` of the order on, `position` in the batch."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
@@ -193,7 +193,7 @@ def examples(table: Table, thread: int, n: int, first: int, position: int, size:
         panels = min(get(settings, at.BLOCK), hi - panel)
         if task != at.RETURN:
             # A mini-batch of all examples is gathered in the first step of a run.
-            if get(settings, at.STILL) == 0 or step == get(settings, at.STEP):
+            if get(settings, at.PACKED_ONCE) == 0 or step == get(settings, at.STEP):
                 _input(table, settings, thread, first, position, size, panel, panels, width, step)
             for layer in range(1, depth + 1):
                 _forward_layer(table, settings, layer, position, panel, panels, width, step)
@@ -213,7 +213,7 @@ def examples(table: Table, thread: int, n: int, first: int, position: int, size:
                 _input_gradient(table, settings, thread, panel, panels, width, size)
 
 
-@leaf
+@op
 def weights(table: Table, thread: int, n: int, size: int, begun: int, ends: int):
     """A thread's tiles of all weight gradients, and the updates that go with them."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
@@ -221,11 +221,11 @@ def weights(table: Table, thread: int, n: int, size: int, begun: int, ends: int)
     lanes = get(settings, at.LANES)
     for layer in range(1, get(settings, at.DEPTH) + 1):
         n_in, n_out = integer_at(table, at.SIZES, layer - 1), integer_at(table, at.SIZES, layer)
-        by_products = integer_at(table, at.TURNED_AT, layer - 1) >= 0
-        tiles = tiles_by_products(n_in, n_out, lanes) if by_products else tiles_by_dots(n_in, n_out, lanes)
+        over_inputs = integer_at(table, at.PACKED_AT, layer - 1) >= 0
+        tiles = tiles_over_inputs(n_in, n_out, lanes) if over_inputs else tiles_over_examples(n_in, n_out, lanes)
         lo, hi = tiles * thread // n, tiles * (thread + 1) // n
         if lo < hi:
-            leaf_ = at.GRADIENT_BY_PRODUCTS if by_products else at.GRADIENT_BY_DOTS
+            leaf_ = at.GRADIENT_OVER_INPUTS if over_inputs else at.GRADIENT_OVER_EXAMPLES
             call(table, leaf_, table, theta, thread, layer, lo, hi, size, begun, ends)
         slot = integer_at(table, at.SLOTS_AT, layer) + tiles
         groups = bias_groups(n_out)
@@ -257,9 +257,9 @@ def _batch(table, team, settings, steps, thread, n, first, count, total_weight, 
 def _cost(table, settings, steps):
     """The cost of a mini-batch, times its sum of weights."""
     squares = 0.0
-    if get(steps, at.L2_SHARE) != 0.0:
+    if get(steps, at.L2_SCALE) != 0.0:
         for slot in range(get(settings, at.N_SLOTS)):
-            squares += get(pointer_at(table, at.SQUARES, np.float64), slot)
+            squares += get(pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot)
     return get(steps, at.LOSS_SUM) + 0.5 * get(pointer_at(table, at.REALS, np.float64), at.L2) * squares
 
 
@@ -269,7 +269,7 @@ def _clip_factor(table, settings, thread, n, clip):
     tiny, size = get(pointer_at(table, at.REALS, np.float64), at.TINY), get(settings, at.N_PARAMETERS)
     squares = 0.0
     for slot in range(get(settings, at.N_SLOTS)):
-        squares += get(pointer_at(table, at.NORMS, np.float64), slot)
+        squares += get(pointer_at(table, at.GRAD_SUMSQ, np.float64), slot)
     norm = math.sqrt(squares)
     factor = clip / norm if norm > clip else 1.0
     # Squares overflow to a factor of 0. Of those that are denormal, size * tiny may be missing.
@@ -281,39 +281,39 @@ def _clip_factor(table, settings, thread, n, clip):
     return factor
 
 
-# What `update_arena` does: adds up what the parts of a small mini-batch have left, moves the parameters, or both.
-COLLECTS, MOVES = 1, 2
+# What `update_parameters` does: adds up what the parts of a small mini-batch have left, moves the parameters, or both.
+REDUCE, APPLY = 1, 2
 
 
-@leaf
-def update_arena(table: Table, thread: int, n: int, does: int):
+@op
+def update_parameters(table: Table, thread: int, n: int, phases: int):
     """A thread's share of the update, where it is a pass of its own: gradients had to be complete first, or are few."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
     steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     clip = get(pointer_at(table, at.REALS, np.float64), at.CLIP)
-    if does & MOVES != 0 and clip > 0.0:
+    if phases & APPLY != 0 and clip > 0.0:
         put(steps, at.CLIP_FACTOR, _clip_factor(table, settings, thread, n, clip))
-    share = get(steps, at.L2_SHARE) if does & COLLECTS != 0 else 0.0
+    share = get(steps, at.L2_SCALE) if phases & REDUCE != 0 else 0.0
     if get(settings, at.PARTS) <= 1 and share == 0.0:
-        does = does & MOVES
+        phases = phases & APPLY
     if get(steps, at.DECAY) == 0.0 and share == 0.0:
-        _update_span(table, thread, n, 0, get(settings, at.N_PARAMETERS), 0, does, 0.0)
+        _update_span(table, thread, n, 0, get(settings, at.N_PARAMETERS), 0, phases, 0.0)
     else:
         for layer in range(1, get(settings, at.DEPTH) + 1):
             weights, biases = integer_at(table, at.WEIGHTS_AT, layer), integer_at(table, at.BIASES_AT, layer)
-            _update_span(table, thread, n, weights, biases - weights, 1, does, share)
-            _update_span(table, thread, n, biases, integer_at(table, at.SIZES, layer), 0, does, 0.0)
+            _update_span(table, thread, n, weights, biases - weights, 1, phases, share)
+            _update_span(table, thread, n, biases, integer_at(table, at.SIZES, layer), 0, phases, 0.0)
 
 
 @inner
-def _update_span(table, thread, n, start, size, decayed, does, share):
+def _update_span(table, thread, n, start, size, decayed, phases, share):
     item = integer_at(table, at.SETTINGS, at.ITEM)
     lines = (size + 15) // 16
-    lo, hi = share_begin(lines, thread, n) * 16, min(share_begin(lines, thread + 1, n) * 16, size)
+    lo, hi = part_begin(lines, thread, n) * 16, min(part_begin(lines, thread + 1, n) * 16, size)
     if lo < hi:
-        if does & COLLECTS != 0:
-            call(table, at.COLLECT, table, pointer_at(table, at.GRADS, np.uint8), start + lo, hi - lo, share)
-        if does & MOVES != 0:
+        if phases & REDUCE != 0:
+            call(table, at.REDUCE_PARTS, table, pointer_at(table, at.GRADS, np.uint8), start + lo, hi - lo, share)
+        if phases & APPLY != 0:
             grads = bytes_at(table, at.GRADS, start + lo, item)
             call(table, at.UPDATE, table, thread, grads, 0, start + lo, 0, 1, hi - lo, decayed)
 
@@ -327,8 +327,8 @@ def _small_batch(table, team, settings, steps, thread, n, first, count, total_we
         step,
     )  # fmt: skip
     put(steps, at.LOSS_SUM, 0.0)
-    squares = pointer_at(table, at.SQUARES, np.float64)
-    if thread == 0 and get(steps, at.L2_SHARE) != 0.0:
+    squares = pointer_at(table, at.WEIGHT_SUMSQ, np.float64)
+    if thread == 0 and get(steps, at.L2_SCALE) != 0.0:
         put(squares, 0, 0.0)
         for layer in range(1, get(settings, at.DEPTH) + 1):
             start, end = integer_at(table, at.WEIGHTS_AT, layer), integer_at(table, at.BIASES_AT, layer)
@@ -342,18 +342,18 @@ def _small_batch(table, team, settings, steps, thread, n, first, count, total_we
                 put(steps, at.LOSS_SUM, get(steps, at.LOSS_SUM) + loss)
         elif get(settings, at.COSTED) != 0:
             call(table, at.SUM_TERMS, pointer_at(table, at.TERMS, np.uint8), count, advance(steps, at.LOSS_SUM))
-    does = COLLECTS | MOVES
+    phases = REDUCE | APPLY
     if get(reals, at.CLIP) > 0.0:
-        call(table, at.UPDATE_ARENA, table, thread, n, COLLECTS)
+        call(table, at.UPDATE_PARAMETERS, table, thread, n, REDUCE)
         barrier(team, n)
         if thread == 0:
-            norms = pointer_at(table, at.NORMS, np.float64)
+            norms = pointer_at(table, at.GRAD_SUMSQ, np.float64)
             put(norms, 0, 0.0)
             grads = pointer_at(table, at.GRADS, np.uint8)
             call(table, at.SUM_SQUARES, grads, get(settings, at.N_PARAMETERS), norms)
         barrier(team, n)
-        does = MOVES
-    call(table, at.UPDATE_ARENA, table, thread, n, does)
+        phases = APPLY
+    call(table, at.UPDATE_PARAMETERS, table, thread, n, phases)
 
 
 @inner
@@ -397,7 +397,7 @@ def _train(table, team, settings, steps, thread, n):
                 power2 = power2 if power2 > 1e-300 else 0.0
                 put(steps, at.FIRST_FACTOR, rate / (1.0 - power1))
                 put(steps, at.SECOND_FACTOR, 1.0 / (1.0 - power2))
-            put(steps, at.L2_SHARE, get(reals, at.L2) / total_weight)
+            put(steps, at.L2_SCALE, get(reals, at.L2) / total_weight)
             put(steps, at.DECAY, rate * get(reals, at.WEIGHT_DECAY))
             put(steps, at.CLIP_FACTOR, 1.0)
             if get(settings, at.PARTS) != 0:
@@ -407,7 +407,7 @@ def _train(table, team, settings, steps, thread, n):
                 _batch(table, team, settings, steps, thread, n, first, count, total_weight, step)
                 if get(settings, at.FUSED) == 0:
                     barrier(team, n)
-                    call(table, at.UPDATE_ARENA, table, thread, n, MOVES)
+                    call(table, at.UPDATE_PARAMETERS, table, thread, n, APPLY)
         leaving = leave_together(team, n)
         if thread == 0:
             if total_weight > 0.0:
@@ -423,7 +423,7 @@ def _train(table, team, settings, steps, thread, n):
         put(settings, at.DONE, done)
 
 
-@leaf
+@op
 def body(table: Table, thread: int, n: int):
     """One thread's share of a run; see `layout` for what the table holds."""
     team, settings = pointer_at(table, at.TEAM, np.int64), pointer_at(table, at.SETTINGS, np.int64)
@@ -439,7 +439,7 @@ def body(table: Table, thread: int, n: int):
     put(steps, at.LOSS_SUM, get(costs, 0))
     before = get(sums, 0)
     total_weight = _weight_sum(table, settings, first, m, before) if get(settings, at.WEIGHTED) != 0 else before + m
-    put(steps, at.L2_SHARE, get(pointer_at(table, at.REALS, np.float64), at.L2) / total_weight)
+    put(steps, at.L2_SCALE, get(pointer_at(table, at.REALS, np.float64), at.L2) / total_weight)
     put(steps, at.CLIP_FACTOR, 1.0)
     _batch(table, team, settings, steps, thread, n, first, m, total_weight, get(settings, at.STEP))
     barrier(team, n)

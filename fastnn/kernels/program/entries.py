@@ -1,6 +1,6 @@
 """The two ways into a body of training: on this thread, or on a team's.
 
-The body is one `leaf`, called by its address, so that both ways run the same machine code: twins compiled into a serial
+The body is one `op`, called by its address, so that both ways run the same machine code: twins compiled into a serial
 and a parallel caller were seen to differ in speed and in bits.
 """
 
@@ -19,20 +19,20 @@ if config.DISABLE_JIT:
 
 @kernel
 def serial(entry, table):
-    """Call the leaf whose address is the first in `entry`, as the only thread of a team of one."""
+    """Call the op whose address is the first in `entry`, as the only thread of a team of one."""
     call(pointer(entry), 0, pointer(table), 0, 1)
 
 
 @parallel_kernel
 def parallel(entry, table, n):
-    """Call the leaf whose address is the first in `entry`, from `n` bodies of a parallel region at once."""
+    """Call the op whose address is the first in `entry`, from `n` bodies of a parallel region at once."""
     for thread in prange(n):
         call(pointer(entry), 0, pointer(table), thread, n)
 
 
 @kernel
 def one(entry, table, x, out):
-    """Call the leaf as `serial` does, for one example `x` and its results."""
+    """Call the op as `serial` does, for one example `x` and its results."""
     put_address(table, at.X, x)
     put_address(table, at.OUT, out)
     call(pointer(entry), 0, pointer(table), 0, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Leaf, Numbers, users_function, users_leaf
+from fastnn.kernels.compiler.policy import Numbers, Op, users_function, users_op
 from fastnn.kernels.compiler.simd import get, number_like, put
 from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.matmul import gather, products, weight_gradients
@@ -14,9 +14,9 @@ from fastnn.kernels.program import body as steps
 from fastnn.kernels.program import small, stages
 from fastnn.kernels.program.body import body
 
-__all__ = ["LEAVES", "body", "user_activation", "user_loss"]
+__all__ = ["OPS", "body", "user_activation", "user_loss"]
 
-LEAVES = {
+OPS = {
     at.READ: gather.read,
     at.GATHER: gather.gather,
     at.PRODUCT: products.product,
@@ -30,17 +30,17 @@ LEAVES = {
     at.OUTPUT_LOSS: stages.output_loss,
     at.OUTPUT_DELTA: stages.output_delta,
     at.DELIVER: stages.deliver,
-    at.GRADIENT_BY_PRODUCTS: weight_gradients.gradient_by_products,
-    at.GRADIENT_BY_DOTS: weight_gradients.gradient_by_dots,
+    at.GRADIENT_OVER_INPUTS: weight_gradients.gradient_over_inputs,
+    at.GRADIENT_OVER_EXAMPLES: weight_gradients.gradient_over_examples,
     at.BIAS_GRADIENT: weight_gradients.bias_gradient,
     at.UPDATE: optimizers.update,
     at.SUM_TERMS: stages.sum_terms,
     at.PERMUTE: stages.permute,
     at.EXAMPLES: steps.examples,
     at.WEIGHTS_PHASE: steps.weights,
-    at.UPDATE_ARENA: steps.update_arena,
+    at.UPDATE_PARAMETERS: steps.update_parameters,
     at.SMALL_EXAMPLES: small.small_examples,
-    at.COLLECT: small.collect,
+    at.REDUCE_PARTS: small.reduce_parts,
     at.SUM_SQUARES: small.sum_squares,
     at.CLIP_WIDELY: optimizers.clip_widely,
 }
@@ -51,17 +51,17 @@ _kept = functools.lru_cache(maxsize=64)
 
 
 @_kept
-def user_activation(function: Callable[[float], tuple[float, float]]) -> Leaf:
-    """Make a leaf of a function of a scalar z that returns f(z) and f'(z); it has the arguments of `stages.activate`.
+def user_activation(function: Callable[[float], tuple[float, float]]) -> Op:
+    """Make a op of a function of a scalar z that returns f(z) and f'(z); it has the arguments of `stages.activate`.
 
     Parameters
     ----------
     function : callable
-        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the op is compiled.
 
     Returns
     -------
-    Leaf
+    Op
         Replaces n numbers by their activations, NaN where the function raises, and writes their slopes if wanted.
     """
     f = users_function(function)
@@ -77,21 +77,21 @@ def user_activation(function: Callable[[float], tuple[float, float]]) -> Leaf:
             if with_slopes != 0:
                 put(slopes, j, number_like(slopes, float(slope)))
 
-    return users_leaf(activate, f"hidden_activation {getattr(function, '__name__', function)}")
+    return users_op(activate, f"hidden_activation {getattr(function, '__name__', function)}")
 
 
 @_kept
-def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Leaf:
-    """Make a leaf of a function of scalars a and y that returns the loss and its derivative by a.
+def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Op:
+    """Make a op of a function of scalars a and y that returns the loss and its derivative by a.
 
     Parameters
     ----------
     function : callable
-        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the leaf is compiled.
+        Compiled by ``numba.njit``, or compilable; otherwise a TypeError says so where the op is compiled.
 
     Returns
     -------
-    Leaf
+    Op
         Writes n losses and their derivatives, NaN where the function raises.
     """
     f = users_function(function)
@@ -105,4 +105,4 @@ def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Leaf:
             put(losses, j, number_like(losses, float(loss)))
             put(slopes, j, number_like(slopes, float(slope)))
 
-    return users_leaf(compare, f"loss {getattr(function, '__name__', function)}")
+    return users_op(compare, f"loss {getattr(function, '__name__', function)}")

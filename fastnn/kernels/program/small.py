@@ -8,7 +8,7 @@ are added up, in their order, and after the update. The workspace is a panel's, 
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, inner, leaf
+from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import (
     advance,
     broadcast,
@@ -34,7 +34,7 @@ from fastnn.kernels.matmul.dots import COLUMNS, ROWS, dots, row_sums
 from fastnn.kernels.matmul.micro_kernel import BIAS, PARTIAL_SUM, PLAIN, RELU_SLOPE, SLOPE, ZERO
 from fastnn.kernels.matmul.micro_kernel import RELU as RELU_SUMS
 from fastnn.kernels.matmul.products import multiply_blocks
-from fastnn.kernels.program.teamwork import share_begin
+from fastnn.kernels.program.teamwork import part_begin
 
 _dots0, _dots1, _dots2 = dots
 R0, R1, R2 = ROWS
@@ -54,13 +54,13 @@ def _record(records, layer):
 
 
 @inner
-def _turn(table, acts, units, columns, turned):
+def _pack(table, acts, units, columns, packed):
     """Store a layer's activations a second time: [panel of units][example][unit]."""
     wide = 2 * lanes_of(acts)
     for i in range(0, units, wide):
         call(
             table, at.TRANSPOSE, advance(acts, i * columns), columns, min(wide, units - i), columns,
-            advance(turned, i * columns), wide,
+            advance(packed, i * columns), wide,
         )  # fmt: skip
 
 
@@ -81,23 +81,23 @@ def _drop(table, settings, layer, acts, slopes, with_slopes, units, columns, pos
 
 
 @inner
-def _input(table, settings, record, thread, x, turned, targets, factors, first, position, examples, columns, step):
-    units, by_products = get(record, at.UNITS), columns > 1 and get(record, at.BY_PRODUCTS) != 0
+def _input(table, settings, record, thread, x, packed, targets, factors, first, position, examples, columns, step):
+    units, over_inputs = get(record, at.UNITS), columns > 1 and get(record, at.OVER_INPUTS) != 0
     call(
-        table, at.GATHER, table, x, 0, turned, columns if by_products else 0, targets, factors, thread,
+        table, at.GATHER, table, x, 0, packed, columns if over_inputs else 0, targets, factors, thread,
         first + position, 0, 1, examples, columns,
     )  # fmt: skip
     if get(record, at.DROPS) != 0:
         _drop(table, settings, 0, x, x, 0, units, columns, position, step)
-        if by_products:
-            _turn(table, x, units, columns, turned)
-    if columns > 1 and not by_products:
+        if over_inputs:
+            _pack(table, x, units, columns, packed)
+    if columns > 1 and not over_inputs:
         _write_ones(x, units, columns)
 
 
 @inner
 def _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, blocks, width, position, step):
-    """A layer's activations, slopes and turned activations."""
+    """A layer's activations, slopes and packed activations."""
     n_out, code, is_last = get(record, at.UNITS), get(record, at.CODE), layer == get(settings, at.DEPTH)
     acts, columns = advance(scratch, get(record, at.A_AT)), blocks * width
     multiply_blocks(
@@ -118,8 +118,8 @@ def _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, 
         slopes = advance(scratch, get(record, at.SLOPES_AT)) if with_slopes != 0 else acts
         _drop(table, settings, layer, acts, slopes, with_slopes, n_out, columns, position, step)
     if columns > 1:
-        if get(record, at.BY_PRODUCTS) != 0:
-            _turn(table, acts, n_out, columns, advance(scratch, get(record, at.T_AT)))
+        if get(record, at.OVER_INPUTS) != 0:
+            _pack(table, acts, n_out, columns, advance(scratch, get(record, at.T_AT)))
         else:
             _write_ones(acts, n_out, columns)
 
@@ -142,7 +142,7 @@ def _backward_layer(table, scratch, theta, layer, record, below, blocks, width):
 
 
 @inner
-def _gradient_by_products(table, grads, bias_grads, seed, D, n_out, T, n_in, columns, examples, tile):
+def _gradient_over_inputs(table, grads, bias_grads, seed, D, n_out, T, n_in, columns, examples, tile):
     """dW by lanes that run over the inputs, and db by lanes that run over the examples."""
     wide = 2 * lanes_of(D)
     panels = n_in // wide
@@ -175,7 +175,7 @@ def _gradient_by_products(table, grads, bias_grads, seed, D, n_out, T, n_in, col
 
 
 @inner
-def _gradient_by_dots(grads, bias_grads, seed, D, n_out, A, n_in, columns, examples, tile):
+def _gradient_over_examples(grads, bias_grads, seed, D, n_out, A, n_in, columns, examples, tile):
     """dW and db by lanes that run over the examples; behind the activations are ones."""
     for first in range(0, n_in + 1, DOT_INPUTS):
         n = min(DOT_INPUTS, n_in - first)
@@ -219,10 +219,10 @@ def _gradient(table, scratch, grads, seed, record, below, A, T, columns, example
     D, own, biases = advance(scratch, get(record, at.D_AT)), advance(grads, get(record, at.W_AT)), get(record, at.B_AT)
     if columns == 1:
         _gradient_of_one(own, advance(grads, biases), D, n_out, A, n_in)
-    elif get(below, at.BY_PRODUCTS) != 0:
-        _gradient_by_products(table, own, advance(grads, biases), seed, D, n_out, T, n_in, columns, examples, tile)
+    elif get(below, at.OVER_INPUTS) != 0:
+        _gradient_over_inputs(table, own, advance(grads, biases), seed, D, n_out, T, n_in, columns, examples, tile)
     else:
-        _gradient_by_dots(own, advance(grads, biases), seed, D, n_out, A, n_in, columns, examples, tile)
+        _gradient_over_examples(own, advance(grads, biases), seed, D, n_out, A, n_in, columns, examples, tile)
 
 
 @inner
@@ -236,17 +236,17 @@ def _panel(
     columns = blocks * width
     tile = stack_buffer(theta, TILE_SIZE)
     # A mini-batch of all examples is gathered in the first step of a run, and stays.
-    still = get(settings, at.STILL) != 0
+    still = get(settings, at.PACKED_ONCE) != 0
     where = position if still else thread * get(settings, at.PANEL)
     inputs = numbers_at(table, at.ACTS, theta)
     n_y = get(_record(records, depth), at.UNITS)
     x = advance(inputs, where * get(records, at.A_AT))
-    turned_x = advance(inputs, get(settings, at.TURNED_IN) + where * get(records, at.T_AT))
+    packed_x = advance(inputs, get(settings, at.PACKED_IN) + where * get(records, at.T_AT))
     targets = advance(inputs, get(settings, at.TARGETS_IN) + where * n_y)
     factors = advance(inputs, get(settings, at.FACTORS_IN) + where)
     if not still or step == get(settings, at.STEP):
         _input(
-            table, settings, records, thread, x, turned_x, targets, factors, first, position, examples, columns, step
+            table, settings, records, thread, x, packed_x, targets, factors, first, position, examples, columns, step
         )
     below, n_in = x, get(records, at.UNITS)
     for layer in range(1, depth + 1):
@@ -263,7 +263,7 @@ def _panel(
         call(table, at.SUM_TERMS, terms, examples, loss)
     for layer in range(depth, 0, -1):
         record, lower = _record(records, layer), _record(records, layer - 1)
-        A, T = x, turned_x
+        A, T = x, packed_x
         if layer > 1:
             A, T = advance(scratch, get(lower, at.A_AT)), advance(scratch, get(lower, at.T_AT))
         _gradient(table, scratch, grads, seed, record, lower, A, T, columns, examples, tile)
@@ -272,7 +272,7 @@ def _panel(
             _backward_layer(table, scratch, theta, layer, record, lower, blocks, width)
 
 
-@leaf
+@op
 def small_examples(
     table: Table, theta: Numbers, thread: int, n: int, first: int, count: int, total_weight: float, step: int
 ):
@@ -282,14 +282,14 @@ def small_examples(
     parts, deepest = get(settings, at.PARTS), get(settings, at.PANEL)
     width = 1 if get(settings, at.WIDTH) == 1 else 2 * lanes_of(theta)
     blocks = 1 if width == 1 else (count + width - 1) // width
-    for part in range(share_begin(parts, thread, n), share_begin(parts, thread + 1, n)):
+    for part in range(part_begin(parts, thread, n), part_begin(parts, thread + 1, n)):
         grads = numbers_at(table, at.GRADS, theta)
         if part > 0:
             grads = advance(numbers_at(table, at.PART_GRADS, theta), (part - 1) * get(settings, at.PART_SIZE))
         loss = advance(pointer_at(table, at.PART_LOSSES, np.float64), part)
         put(loss, 0, 0.0)
-        begin = share_begin(blocks, part, parts) * width
-        end = min(share_begin(blocks, part + 1, parts) * width, count)
+        begin = part_begin(blocks, part, parts) * width
+        end = min(part_begin(blocks, part + 1, parts) * width, count)
         if begin >= end:
             for i in range(0, get(settings, at.N_PARAMETERS), lanes_of(theta)):
                 store(grads, i, splat(theta, 0))
@@ -302,8 +302,8 @@ def small_examples(
             position, seed = position + deepest, PARTIAL_SUM
 
 
-@leaf
-def collect(table: Table, grads: Numbers, start: int, n: int, share: float):
+@op
+def reduce_parts(table: Table, grads: Numbers, start: int, n: int, share: float):
     """Add the parts' gradients, and share times the parameters themselves, for n parameters from `start` on."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
     theta, others = numbers_at(table, at.THETA, grads), numbers_at(table, at.PART_GRADS, grads)
@@ -323,7 +323,7 @@ def collect(table: Table, grads: Numbers, start: int, n: int, share: float):
             store_part(grads, i, g, end - i)
 
 
-@leaf
+@op
 def sum_squares(x: Numbers, n: int, result: Doubles):
     """result += the sum of squares of n numbers: a sum in every lane of a vector, added as a tree."""
     sums = splat(x, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, inner, leaf
+from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, inner, op
 from fastnn.kernels.compiler.simd import (
     advance,
     call,
@@ -28,7 +28,7 @@ from fastnn.kernels.formulas.philox import dropout_panel, permutation
 USER_LOSSES = 64
 
 
-@leaf
+@op
 def sum_terms(terms: Numbers, size: int, result: Doubles):
     """result += the sum of `size` losses: a sum in every lane of a vector, added as a tree."""
     lanes = lanes_of(terms)
@@ -38,7 +38,7 @@ def sum_terms(terms: Numbers, size: int, result: Doubles):
     put(result, 0, get(result, 0) + np.float64(total(sums)))
 
 
-@leaf
+@op
 def deliver(
     panels: Numbers, stride: int, units: int, width: int, count: int, out: Numbers, out_unit: int, out_example: int
 ):
@@ -56,19 +56,19 @@ def deliver(
                     store_part(out, i * out_unit + begin + t, load(here, i * width + t), examples - t)
 
 
-@leaf
+@op
 def activate(code: int, a: Numbers, n: int, slopes: Numbers, with_slopes: int):
     """Replace n numbers by their activations, not relu's, and write their slopes if wanted."""
     activate_span(code, a, n, slopes, with_slopes != 0)
 
 
-@leaf
+@op
 def slope(da: Numbers, slopes: Numbers, dz: Numbers, n: int):
     """dZ = dA times the slopes that were written down."""
     product_pass(n, 1, slopes, da, dz)
 
 
-@leaf
+@op
 def dropout(
     table: Table, acts: Numbers, slopes: Numbers, with_slopes: int, units: int, width: int, position: int, layer: int,
     step: int, key0: int, key1: int, threshold: int, keep: float,
@@ -80,7 +80,7 @@ def dropout(
     )  # fmt: skip
 
 
-@leaf
+@op
 def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
     """A = output(Z), in place."""
     for panel in range(panels):
@@ -112,7 +112,7 @@ def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, 
             put(dz, row + t, 0)
 
 
-@leaf
+@op
 def output_loss(
     table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
     panels: int, count: int, share: float,
@@ -140,7 +140,7 @@ def output_loss(
             )  # fmt: skip
 
 
-@leaf
+@op
 def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, panels: int, first: int, count: int):
     """dZ from the caller's dA, at X of the table: a row of M numbers for each output."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
@@ -160,7 +160,7 @@ def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, pa
                 put(deltas, i * width + t, 0)
 
 
-@leaf
+@op
 def permute(order: Words, m: int, key0: int, key1: int, epoch: int):
     """The order of an epoch."""
     permutation(order, m, key0, key1, epoch)

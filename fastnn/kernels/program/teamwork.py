@@ -61,7 +61,7 @@ _is_wasteful = inner(is_wasteful)
 
 
 @inner
-def share_begin(size, k, n):
+def part_begin(size, k, n):
     """Where share k begins of `size` things that are cut into n shares; for the only share without a division."""
     return size * k if n == 1 else size * k // n
 
