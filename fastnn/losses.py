@@ -1,14 +1,23 @@
-"""Names of activations, outputs and losses, and which loss goes with which output."""
+"""Names of outputs and losses, which loss goes with which output, and the targets that it allows.
+
+With a for an output and y for its target, summed over the outputs of an example:
+
+- ``"squared_error"``: (a - y)^2 / 2
+- ``"absolute_error"``: |a - y|
+- ``"huber"``: the squared error up to |a - y| = 1, the absolute error less 1/2 from there on
+- ``"poisson"``: exp(a) - y a
+- ``"binary_cross_entropy"``: -y log(a) - (1 - y) log(1 - a)
+- ``"cross_entropy"``: -y log(a)
+"""
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fastnn import checks
+from fastnn.checks.arrays import extremes
 
-__all__ = ["HIDDEN_ACTIVATIONS", "LOSSES", "OUTPUTS", "SMOOTHED", "checked_loss"]
-
-HIDDEN_ACTIVATIONS = (
-    "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
-)  # fmt: skip
+__all__ = ["BOUNDED_TARGETS", "LOSSES", "LOSS_NAMES", "OUTPUTS", "SMOOTHED", "check_targets", "checked_loss"]
 
 # The first one of each output is its default.
 LOSSES = {
@@ -17,8 +26,13 @@ LOSSES = {
     "softmax": ("cross_entropy",),
 }
 OUTPUTS = tuple(LOSSES)
+# All of them; a place in here is the loss's code in `fastnn.kernels.formulas.losses`.
+LOSS_NAMES = tuple(dict.fromkeys(name for names in LOSSES.values() for name in names))
 
 SMOOTHED = ("binary_cross_entropy", "cross_entropy")
+
+# Losses that do not allow all targets of shape (n_y, m).
+BOUNDED_TARGETS = ("binary_cross_entropy", "cross_entropy", "poisson")
 
 
 def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
@@ -58,3 +72,37 @@ def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
             raise ValueError("loss of a softmax output must be 'cross_entropy', got a function")
         return loss
     return checks.one_of(f"loss of a {output} output", loss, LOSSES[output])
+
+
+def check_targets(name: str, Y: np.ndarray, loss: str | Callable) -> None:
+    """Raise for targets of shape (n_y, m) for which a loss has no lower bound.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the targets.
+    Y : numpy.ndarray
+        Targets, or the integer labels of a softmax, of shape (m,), which are not looked at.
+    loss : str or callable
+        The loss.
+
+    Raises
+    ------
+    ValueError
+        If a target is negative or, for ``"binary_cross_entropy"``, above 1.
+
+    Examples
+    --------
+    >>> check_targets("Y", np.array([[0.5, 2.0]]), "poisson")
+    >>> check_targets("Y", np.array([[0.5, 2.0]]), "binary_cross_entropy")
+    Traceback (most recent call last):
+    ...
+    ValueError: Y must be in [0, 1] with loss 'binary_cross_entropy', got 2.0
+    """
+    if Y.ndim == 1 or loss not in BOUNDED_TARGETS:
+        return
+    low, high = extremes(Y)
+    if low < 0:
+        raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
+    if loss == "binary_cross_entropy" and high > 1:
+        raise ValueError(f"{name} must be in [0, 1] with loss {loss!r}, got {high}")
