@@ -11,38 +11,58 @@ With a for an output and y for its target, summed over the outputs of an example
 """
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 
 from fastnn import checks
 from fastnn.checks.arrays import extremes
 
-__all__ = ["BOUNDED_TARGETS", "LOSSES", "LOSS_NAMES", "OUTPUTS", "SMOOTHED", "check_targets", "checked_loss"]
+__all__ = [
+    "BOUNDED_TARGETS",
+    "LOSSES",
+    "LOSS_NAMES",
+    "OUTPUTS",
+    "SMOOTHED",
+    "Loss",
+    "LossName",
+    "Output",
+    "check_targets",
+    "checked_loss",
+]
+
+Output = Literal["linear", "sigmoid", "softmax"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
+
+# A place in this list is the loss's code in `fastnn.kernels.formulas.losses`.
+LossName = Literal["squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy"]
+LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
+
+# A name, or a function of an output a and its target y that returns the loss and its derivative with respect to a.
+Loss = LossName | Callable[[float, float], tuple[float, float]]
+
 
 # The first one of each output is its default.
-LOSSES = {
+LOSSES: dict[Output, tuple[LossName, ...]] = {
     "linear": ("squared_error", "absolute_error", "huber", "poisson"),
     "sigmoid": ("binary_cross_entropy", "squared_error", "absolute_error", "huber"),
     "softmax": ("cross_entropy",),
 }
-OUTPUTS = tuple(LOSSES)
-# All of them; a place in here is the loss's code in `fastnn.kernels.formulas.losses`.
-LOSS_NAMES = tuple(dict.fromkeys(name for names in LOSSES.values() for name in names))
 
-SMOOTHED = ("binary_cross_entropy", "cross_entropy")
+SMOOTHED: tuple[LossName, ...] = ("binary_cross_entropy", "cross_entropy")
 
 # Losses that do not allow all targets of shape (n_y, m).
-BOUNDED_TARGETS = ("binary_cross_entropy", "cross_entropy", "poisson")
+BOUNDED_TARGETS: tuple[LossName, ...] = ("binary_cross_entropy", "cross_entropy", "poisson")
 
 
-def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
+def checked_loss(loss: Loss | None, output: Output) -> Loss:
     """Return the loss that goes with an output.
 
     Parameters
     ----------
     loss : str, callable or None
-        A name; a function of an output a and its target y, both scalars, that returns the loss and its derivative by
-        a; or None for the output's default.
+        A name; a function of an output a and its target y, both scalars, that returns the loss and its derivative
+        with respect to a; or None for the output's default.
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"``.
 
@@ -74,7 +94,7 @@ def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
     return checks.one_of(f"loss of a {output} output", loss, LOSSES[output])
 
 
-def check_targets(name: str, Y: np.ndarray, loss: str | Callable) -> None:
+def check_targets(name: str, Y: np.ndarray, loss: Loss) -> None:
     """Raise for targets of shape (n_y, m) for which a loss has no lower bound.
 
     Parameters
