@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import checks
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.initializers import draw_weights
 from fastnn.interrupts import imported
-from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS, checked_loss
+from fastnn.losses import OUTPUTS, checked_loss
 from fastnn.optimizers import SGD
 from fastnn.specs.model import Model, aligned_zeros
 from fastnn.specs.settings import name_of
@@ -47,9 +48,9 @@ class Network:
     layer_sizes : sequence of int
         Sizes of the layers, the input's first: two or more.
     hidden_activation : str, callable, or sequence of these
-        ``"identity"``, ``"relu"``, ``"leaky_relu"`` (slope 0.01), ``"elu"``, ``"selu"``, ``"gelu"`` (with the error
-        function), ``"silu"``, ``"tanh"``, ``"sigmoid"`` or ``"softplus"``; or a function of a scalar z that returns
-        f(z) and f'(z), compiled with ``numba.njit`` for the compiled engine. A sequence has one for each hidden layer.
+        A name of `fastnn.activations`, such as ``"relu"``, ``"gelu"`` or ``"tanh"``; or a function of a scalar z that
+        returns f(z) and f'(z), compiled with ``numba.njit`` for the compiled engine. A sequence has one for each hidden
+        layer.
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"`` (over the outputs of an example).
     initializer : str
@@ -306,12 +307,12 @@ class Network:
         return A, ForwardCache(self, inner, X.shape[1])
 
     def backward(self, dA: ArrayLike, cache: ForwardCache) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Carry the derivative of a loss by the outputs down to the parameters and the input.
+        """Carry the derivative of a loss with respect to the outputs back to the parameters and the input.
 
         Parameters
         ----------
         dA : array_like, shape (n_y, m)
-            Derivative of the loss by the outputs A, after the output's activation.
+            Derivative of the loss with respect to the outputs A, after the output's activation.
         cache : ForwardCache
             What `forward` returned. The parameters must not have changed since.
 
@@ -320,7 +321,7 @@ class Network:
         grads : dict
             dW1, db1, ..., dWL, dbL, of the parameters' shapes and dtype: sums over the examples, undivided.
         dX : numpy.ndarray, shape (n_x, m)
-            Derivative by the input.
+            Derivative with respect to the input.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from fastnn import checks
 __all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "StepDecay", "rates"]
 
 
-class Schedule:
+class Schedule(checks.CheckedSettings):
     """What all schedules are: settings, and a rate for every step."""
 
     __slots__ = ()
@@ -25,11 +25,6 @@ class Schedule:
     def _at(self, steps: np.ndarray) -> np.ndarray:
         """Return the rates of many steps; both ways of asking end here, so they agree to the last bit."""
         raise NotImplementedError
-
-    def _checked(self, **values: object) -> None:
-        """Store checked values: the classes are frozen."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

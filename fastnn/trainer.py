@@ -1,7 +1,6 @@
 """Training of networks: a trainer, its history, and both in one call."""
 
 import copy
-import math
 import secrets
 import time
 import warnings
@@ -13,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.callbacks import running
-from fastnn.engine import lbfgs
+from fastnn.callbacks import Callback, running
 from fastnn.engine.runtime import claimed_core
-from fastnn.history import Divergence, EpochSums, History
+from fastnn.epochs import Data, Fit
+from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
-from fastnn.losses import checked_loss
+from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
 from fastnn.schedules import Schedule, rates
@@ -27,17 +26,8 @@ from fastnn.specs.settings import check_combination, dropout_rates, name_of
 
 __all__ = ["History", "Trainer", "train"]
 
-# Between slices Python looks at Ctrl-C.
-SLICE_SECONDS = 0.1
-# So many steps' rates and costs stay in the L2 cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
-# not compiled takes 0.02 us then, and 0.03 in slices of 0.1 s.
-MOST_STEPS = 1 << 13
-# Multiply-adds of a first slice, before its speed is known.
-FIRST_SLICE = 1_000_000
 # A schedule's call costs about as much for one step as for so many.
 RATES_AHEAD = 256
-
-Callback = Callable[["Trainer", "History"], object]
 
 
 class Trainer:
@@ -54,23 +44,22 @@ class Trainer:
     optimizer : Optimizer
         `fastnn.SGD`, `Momentum`, `RMSProp`, `Adam`, `AMSGrad`, `AdamW` or `LBFGS`.
     loss : str or callable, optional
-        For a linear output ``"squared_error"`` ((a - y)^2 / 2, the default), ``"absolute_error"``, ``"huber"`` (with
-        delta 1) or ``"poisson"`` (exp(a) - y a); for a sigmoid one ``"binary_cross_entropy"`` (the default) or the
-        first three; for softmax ``"cross_entropy"``. Losses are summed over outputs. Or, unless the output is softmax,
-        a function of scalars a, y that returns the loss and its derivative by a, compiled with ``numba.njit`` for the
-        compiled engine.
+        A name of `fastnn.losses.LOSSES` for the network's output, the first of them by default: ``"squared_error"`` for
+        linear, ``"binary_cross_entropy"`` for sigmoid, ``"cross_entropy"`` for softmax. Or, unless the output is
+        softmax, a function of scalars a, y that returns the loss and its derivative with respect to a, compiled with
+        ``numba.njit`` for the compiled engine.
     l2 : float
         Factor of the squared weights in the cost. Biases are left out.
     weight_decay : float
         Decoupled decay: every step also takes rate * weight_decay * W from the weights, not from biases. `AdamW` has
         its own.
     dropout : float or sequence of float
-        Share of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
-        What is kept is divided by 1 - share.
+        Fraction of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
+        What is kept is divided by 1 minus that fraction.
     clip_norm : float, optional
         Longer gradients are scaled to this 2-norm, taken over all parameters; also those whose squares overflow.
     label_smoothing : float
-        Share of each target that is spread over all classes; for cross-entropies only.
+        Fraction of each target that is spread over all classes; for cross-entropies only.
     n_threads : int, optional
         Threads at most; -1 takes all cores that the process may use, None as many as pay. Results do not depend on it.
     seed : int, optional
@@ -155,7 +144,7 @@ class Trainer:
         self._n_threads = checks.thread_count(n_threads)
         self._state = State.zeros(settings)
         self._engine = None
-        self._bounded = loss in checks.BOUNDED_TARGETS
+        self._bounded = loss in BOUNDED_TARGETS
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -357,8 +346,8 @@ class Trainer:
             self._state.check(self._settings, self._network.vector)
         if isinstance(self.optimizer, LBFGS) and batch < m:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
-        history = History()
-        divergence = Divergence(history)
+        fit = Fit(self._network.vector, self._state, data, epochs, began)
+        history = fit.history
 
         with running(callbacks, self, history, epochs) as after_epoch:
 
@@ -369,79 +358,18 @@ class Trainer:
 
             try:
                 with Interrupts() as interrupts, claimed_core():
-                    if isinstance(self.optimizer, LBFGS):
-                        self._fit_iterations(data, epochs, history, began, at_epoch_end, interrupts)
+                    engine, optimizer = self._made_engine(), self.optimizer
+                    if isinstance(optimizer, LBFGS):
+                        fit.by_lbfgs(engine, optimizer, at_epoch_end, interrupts)
                     else:
                         watch = at_epoch_end if callbacks or held_out is not None else None
-                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts, divergence)
+                        fit.by_steps(engine, batch, shuffle, self._next_rates, watch, interrupts)
             except KeyboardInterrupt:
                 warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
             finally:
                 history.stopped = history.epochs < epochs
-        divergence.at_end(self._network.vector, self._state.s)
+        fit.divergence.at_end(self._network.vector, self._state.s)
         return history
-
-    def _fit_steps(
-        self,
-        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
-        epochs: int,
-        batch: int,
-        shuffle: bool,
-        history: History,
-        began: float,
-        at_epoch_end: Callable[[], bool] | None,
-        interrupts: Interrupts,
-        divergence: Divergence,
-    ) -> None:
-        """Train in slices of steps; they end at epochs' ends only if something waits there."""
-        state = self._state
-        session = self._made_engine().session(self._network.vector, state, *data, batch, shuffle)
-        steps = -(-data[0].shape[1] // batch)
-        epoch = EpochSums(steps, history)
-        left = epochs * steps
-        longest = max(1, FIRST_SLICE // (batch * self._network.vector.size))
-        while left:
-            count = min(longest, left if at_epoch_end is None else steps - epoch.place)
-            step_rates = rates(self.optimizer.learning_rate, state.step, count)
-            begin = time.perf_counter()
-            interrupts.hold()
-            costs, sums = session.advance(step_rates)
-            end = time.perf_counter()
-            epoch.add(step_rates, costs, sums, begin - began, end - began)
-            interrupts.release()
-            if history.loss and not math.isfinite(history.loss[-1]):
-                divergence.look()
-            left -= count
-            if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
-                return
-            # The first slice may have compiled: grow step by step, never by one measurement alone.
-            fitting = min(int(count * SLICE_SECONDS / max(end - begin, 1e-9)), MOST_STEPS)
-            longest = min(max(1, fitting), 16 * max(count, longest))
-
-    def _fit_iterations(
-        self,
-        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
-        epochs: int,
-        history: History,
-        began: float,
-        at_epoch_end: Callable[[], bool],
-        interrupts: Interrupts,
-    ) -> None:
-        """Train by L-BFGS."""
-        engine, theta, state = self._made_engine(), self._network.vector, self._state
-
-        def note(cost: float) -> None:
-            history.loss.append(cost)
-            history.seconds.append(time.perf_counter() - began)
-            state.step += 1
-            state.epoch += 1
-
-        def after() -> bool:
-            ended = at_epoch_end()
-            interrupts.check()
-            return ended
-
-        lbfgs.minimize(lambda: engine.loss_and_gradient(theta, *data), theta, self.optimizer, epochs, note, after)
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Do one step of the optimiser on a mini-batch of one's own.
@@ -489,7 +417,7 @@ class Trainer:
         Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
         # By methods, whose call is short beside a small net's step; the sentence is the slow way's.
         if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
-            checks.target_values("Y", Y, settings.loss)
+            check_targets("Y", Y, settings.loss)
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
         rate = getattr(settings.optimizer, "learning_rate", None)
@@ -508,6 +436,10 @@ class Trainer:
             self._engine = self._engine_class()(self._settings, self._n_threads)
         return self._engine
 
+    def _next_rates(self, count: int) -> np.ndarray:
+        """Return the rates of so many steps that come next: a callback may have changed the optimiser."""
+        return rates(self.optimizer.learning_rate, self._state.step, count)
+
     def _next_rate(self, name: str) -> float:
         """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
         optimizer, step = self._settings.optimizer, self._state._step
@@ -524,9 +456,7 @@ class Trainer:
             self._ahead = rate, first, ahead
         return float(ahead[step - first])
 
-    def _data(
-        self, names: Sequence[str], X: Any, Y: Any, weights: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _data(self, names: Sequence[str], X: Any, Y: Any, weights: Any) -> Data:
         """Return checked examples, targets and weights of a whole run."""
         x_name, y_name, weights_name = names
         sizes = self._network.layer_sizes
@@ -535,7 +465,7 @@ class Trainer:
         Y = checks.targets(y_name, Y, sizes[-1], m, self._network.output == "softmax")
         checks.require_finite(x_name, X, self._network.dtype)
         checks.require_finite(y_name, Y, self._network.dtype)
-        checks.target_values(y_name, Y, self._settings.loss)
+        check_targets(y_name, Y, self._settings.loss)
         weights = checks.example_weights(weights_name, weights, m)
         if weights is not None and not weights.any():
             raise ValueError(f"{weights_name} must not be zero for all examples")

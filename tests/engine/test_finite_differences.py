@@ -8,7 +8,8 @@ import pytest
 from trainer_cases import bits, data, network, side
 
 import fastnn
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.activations import HIDDEN_ACTIVATIONS
+from fastnn.losses import LOSSES
 from fastnn.reference import engine as numpy_engine
 
 CHECKED = [

@@ -6,7 +6,7 @@ import pytest
 from trainer_cases import bits, data, network, side
 
 import fastnn
-from fastnn import trainer as trainer_module
+from fastnn.engine import slices
 from fastnn.reference import engine as numpy_engine
 
 pytestmark = pytest.mark.usefixtures("default_ctrl_c")
@@ -53,7 +53,7 @@ class Interrupted(fastnn.reference.Trainer):
 
 def test_interrupt_in_a_slice_waits_for_its_end(monkeypatch):
     X, Y = data()
-    monkeypatch.setattr(trainer_module, "FIRST_SLICE", 6 * 16 * network(fastnn.reference).vector.size)
+    monkeypatch.setattr(slices, "FIRST_SLICE", 6 * 16 * network(fastnn.reference).vector.size)
     trainer = Interrupted(network(fastnn.reference), seed=1)
     with pytest.warns(UserWarning, match="training was interrupted after 1 of 5 epochs"):
         history = trainer.fit(X, Y, epochs=5, batch_size=16)

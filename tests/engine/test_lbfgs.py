@@ -91,7 +91,7 @@ def test_lbfgs_keeps_a_finished_iterate_when_a_trial_is_interrupted(monkeypatch)
 
 def test_lbfgs_without_scipy(monkeypatch):
     X, Y = data()
-    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ImportError, match="LBFGS needs SciPy, which is not installed"):
         fastnn.reference.Trainer(network(fastnn.reference), LBFGS()).fit(X, Y, batch_size=None)
 

@@ -11,7 +11,7 @@ from trainer_cases import OPTIMIZERS, RATES, bits, data, network, side, together
 
 import fastnn
 from fastnn import LBFGS, SGD, Adam, AMSGrad
-from fastnn import trainer as trainer_module
+from fastnn.engine import slices
 from fastnn.reference import engine as numpy_engine
 from fastnn.schedules import Constant, OneCycle
 
@@ -59,8 +59,8 @@ def test_slices_callbacks_and_validation_change_no_bit(side, batch_size, weighte
     expected = run()
     assert run(callbacks=[lambda trainer, history: None]) == expected
     assert run(validation=(X, Y)) == expected
-    monkeypatch.setattr(trainer_module, "SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(trainer_module, "FIRST_SLICE", 0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "FIRST_SLICE", 0)
     assert run() == expected
 
 

@@ -8,7 +8,8 @@ import numpy.testing as npt
 import pytest
 from reference_cases import F64, OPTIMIZERS, PAIRS, differences, draw, make_model
 
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.activations import HIDDEN_ACTIVATIONS
+from fastnn.losses import LOSSES
 from fastnn.optimizers import LBFGS, Adam, AdamW, AMSGrad, RMSProp
 from fastnn.reference.engine import Engine
 from fastnn.reference.formulas import optimizers

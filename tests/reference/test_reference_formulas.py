@@ -7,7 +7,7 @@ import numpy.testing as npt
 import pytest
 from reference_cases import F64, PAIRS, differences, draw, make_model
 
-from fastnn.losses import HIDDEN_ACTIVATIONS
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.reference.formulas import losses
 from fastnn.reference.formulas.activations import ACTIVATIONS
 
