@@ -66,7 +66,7 @@ class History:
         """Number of finished epochs."""
         return len(self.loss)
 
-    def as_dict(self) -> dict[str, list]:
+    def as_dict(self) -> dict[str, list[float]]:
         """Return the table of epochs, column by column.
 
         Returns
@@ -82,7 +82,7 @@ class History:
         {'epoch': [1, 2], 'loss': [2.0, 1.0], 'learning_rate': [0.1, 0.05]}
         """
         epochs = self.epochs
-        table: dict[str, list] = {"epoch": list(range(1, epochs + 1))}
+        table: dict[str, list[float]] = {"epoch": list(range(1, epochs + 1))}
         for name in _COLUMNS:
             values = getattr(self, name)
             if values:

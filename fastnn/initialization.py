@@ -26,6 +26,7 @@ from fastnn.reference import initialization as reference
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.initialization import (
     INITIALIZERS,
+    Initialization,
     initialize_parameters_he,
     initialize_parameters_random,
     initialize_parameters_xavier,
@@ -65,7 +66,7 @@ def model(  # noqa: D103
     learning_rate: float = 0.01,
     num_iterations: int = 15000,
     print_cost: bool = True,
-    initialization: str = "he",
+    initialization: Initialization = "he",
 ) -> Arrays:
     return reference.train_model(_train, X, Y, learning_rate, num_iterations, print_cost, initialization)
 
@@ -75,7 +76,7 @@ def _train(
     Y: np.ndarray,
     learning_rate: float,
     num_iterations: int,
-    initialization: str,
+    initialization: Initialization,
     report: Callable[[int, float], None] | None,
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""

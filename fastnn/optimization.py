@@ -31,6 +31,7 @@ from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.optimization import (
     Decay,
+    Update,
     initialize_adam,
     initialize_parameters,
     initialize_velocity,
@@ -81,7 +82,7 @@ def model(  # noqa: D103
     X: ArrayLike,
     Y: ArrayLike,
     layers_dims: Sequence[int],
-    optimizer: str,
+    optimizer: Update,
     learning_rate: float = 0.0007,
     mini_batch_size: int = 64,
     beta: float = 0.9,
@@ -103,7 +104,7 @@ def _train(
     X: np.ndarray,
     Y: np.ndarray,
     layers_dims: list[int],
-    optimizer: str,
+    optimizer: Update,
     learning_rate: float,
     mini_batch_size: int,
     beta: float,

@@ -11,7 +11,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -62,6 +62,8 @@ __all__ = [
     "thread_count",
     "training_data",
 ]
+
+Word = TypeVar("Word", bound=str)
 
 _FLOAT64 = np.dtype(np.float64)
 _FLOAT32 = np.dtype(np.float32)
@@ -360,7 +362,7 @@ def one_regularizer(lambd: float, keep_prob: float) -> None:
         )
 
 
-def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
+def one_of(name: str, value: Any, allowed: Iterable[Word]) -> Word:
     """Return ``value`` if it is one of the allowed words."""
     allowed = tuple(allowed)
     if isinstance(value, str) and value in allowed:

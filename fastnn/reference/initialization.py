@@ -1,6 +1,7 @@
 """The initialization notebook: zeros, large random, He and Xavier weights, and training from each."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -209,7 +210,8 @@ def initialize_parameters_xavier(layers_dims: Sequence[int]) -> Arrays:
     return layers.draw_parameters(sizes, lambda W, n_in: W * np.sqrt(1.0 / n_in))
 
 
-INITIALIZERS = {
+Initialization = Literal["zeros", "random", "he", "xavier"]
+INITIALIZERS: dict[Initialization, Callable[[Sequence[int]], Arrays]] = {
     "zeros": initialize_parameters_zeros,
     "random": initialize_parameters_random,
     "he": initialize_parameters_he,
@@ -223,7 +225,7 @@ def model(
     learning_rate: float = 0.01,
     num_iterations: int = 15000,
     print_cost: bool = True,
-    initialization: str = "he",
+    initialization: Initialization = "he",
 ) -> Arrays:
     """Train a network of layers [n_x, 10, 5, 1] by batch gradient descent.
 
@@ -276,7 +278,7 @@ def train_model(
     learning_rate: float,
     num_iterations: int,
     print_cost: bool,
-    initialization: str,
+    initialization: Initialization,
 ) -> Arrays:
     """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
     X, Y = checks.training_data(X, Y, n_y=1)
@@ -295,8 +297,8 @@ def _train(
     Y: np.ndarray,
     learning_rate: float,
     num_iterations: int,
-    initialization: str,
-    report: Callable[[int, float], None] | None,
+    initialization: Initialization,
+    report: Callable[[int, np.floating], None] | None,
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     parameters = INITIALIZERS[initialization]([X.shape[0], 10, 5, 1])

@@ -1,6 +1,7 @@
 """The optimization notebook: gradient descent, momentum and Adam on mini-batches, with rate decay."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,7 +48,8 @@ __all__ = [
     "update_parameters_with_momentum",
 ]
 
-OPTIMIZERS = ("gd", "momentum", "adam")
+Update = Literal["gd", "momentum", "adam"]
+OPTIMIZERS: tuple[Update, ...] = get_args(Update)
 
 Decay = Callable[[float, int, float], float]
 
@@ -143,7 +145,8 @@ def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
     >>> print(compute_cost([[0.5, 0.5]], [[0, 1]]))
     1.3862943611198906
     """
-    return np.sum(layers.cross_entropy(*checks.outputs_and_labels("a3", a3, Y)))
+    cost: np.floating = np.sum(layers.cross_entropy(*checks.outputs_and_labels("a3", a3, Y)))
+    return cost
 
 
 def random_mini_batches(
@@ -190,7 +193,7 @@ def model(
     X: ArrayLike,
     Y: ArrayLike,
     layers_dims: Sequence[int],
-    optimizer: str,
+    optimizer: Update,
     learning_rate: float = 0.0007,
     mini_batch_size: int = 64,
     beta: float = 0.9,
@@ -283,7 +286,7 @@ def train_model(
     X: ArrayLike,
     Y: ArrayLike,
     layers_dims: Sequence[int],
-    optimizer: str,
+    optimizer: Update,
     learning_rate: float,
     mini_batch_size: int,
     beta: float,
@@ -322,7 +325,7 @@ def _train(
     X: np.ndarray,
     Y: np.ndarray,
     layers_dims: list[int],
-    optimizer: str,
+    optimizer: Update,
     learning_rate: float,
     mini_batch_size: int,
     beta: float,
@@ -360,7 +363,9 @@ def _train(
     return parameters
 
 
-def _shuffled(X: np.ndarray, Y: np.ndarray, mini_batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _shuffled(
+    X: np.ndarray, Y: np.ndarray, mini_batch_size: int, seed: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Do what `random_mini_batches` does with checked arguments, a mini-batch at a time."""
     np.random.seed(seed)
     m = X.shape[1]

@@ -318,7 +318,7 @@ def _train(
     num_iterations: int,
     lambd: float,
     keep_prob: float,
-    report: Callable[[int, float], None] | None,
+    report: Callable[[int, np.floating], None] | None,
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     parameters = initialize_parameters([X.shape[0], 20, 3, 1])
@@ -345,4 +345,5 @@ def _cost(A3: np.ndarray, Y: np.ndarray, parameters: Arrays, lambd: float) -> np
     """Do what `compute_cost_with_regularization` does with checked arguments."""
     m = Y.shape[1]
     squares = sum(np.sum(np.square(parameters[f"W{layer}"])) for layer in range(1, len(parameters) // 2 + 1))
-    return layers.mean_cross_entropy(A3, Y) + lambd / (2 * m) * squares
+    cost: np.floating = layers.mean_cross_entropy(A3, Y) + lambd / (2 * m) * squares
+    return cost
