@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from benchmarks import common, startup
+from fastnn.reference.course import settings
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Run:
     module: str
     m: int
     epochs: int
-    settings: dict
+    arguments: dict
     batch: int | None = None
 
     @property
@@ -25,7 +26,9 @@ class Run:
         X, Y = common.draw_data(2, 1, self.m)
         train = common.course(side, self.module)._train
         epochs_name = "num_epochs" if self.module == "optimization" else "num_iterations"
-        return lambda: train(X=X, Y=Y, **self.settings, **{epochs_name: epochs}, report=None)
+        kind = getattr(settings, f"{self.module.capitalize()}Settings")
+        chosen = kind(**self.arguments, **{epochs_name: epochs})
+        return lambda: train(X, Y, chosen, None)
 
 
 def _optimization(optimizer, batch=64, epochs=10000):

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import SLICE_SECONDS
 from fastnn.course.propagation import (
     FMA_NS,
     SIGMOID_NS,
@@ -20,6 +19,7 @@ from fastnn.course.propagation import (
     total_cross_entropy,
 )
 from fastnn.engine.runtime import available_threads, launch
+from fastnn.engine.slices import SLICE_SECONDS
 from fastnn.kernels.course.gradient_check import BLOCK, cost_differences
 from fastnn.kernels.matmul.matrices import products
 from fastnn.reference import gradient_checking as reference

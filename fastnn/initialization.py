@@ -24,9 +24,10 @@ from fastnn.course.propagation import (
 from fastnn.course.updates import update_parameters
 from fastnn.reference import initialization as reference
 from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.recording import initialization_record
+from fastnn.reference.course.settings import Initialization, InitializationSettings
 from fastnn.reference.initialization import (
     INITIALIZERS,
-    Initialization,
     initialize_parameters_he,
     initialize_parameters_random,
     initialize_parameters_xavier,
@@ -68,18 +69,19 @@ def model(  # noqa: D103
     print_cost: bool = True,
     initialization: Initialization = "he",
 ) -> Arrays:
-    return reference.train_model(_train, X, Y, learning_rate, num_iterations, print_cost, initialization)
+    X, Y = checks.training_data(X, Y, n_y=1)
+    settings = InitializationSettings(learning_rate, num_iterations, initialization)
+    record = initialization_record() if print_cost else None
+    parameters = _train(X, Y, settings, record)
+    if record is not None:
+        record.draw(settings.learning_rate)
+    return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    learning_rate: float,
-    num_iterations: int,
-    initialization: Initialization,
-    report: Callable[[int, float], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Callable[[int, float], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
-    parameters = INITIALIZERS[initialization]([X.shape[0], 10, 5, 1])
+    parameters = INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
     training = CourseTraining(parameters, X, Y, PLAIN, skip_nan=True)
-    return training.run(num_iterations, learning_rate, without_rate(report), 1000)
+    return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)

@@ -1,39 +1,45 @@
-"""Names of activations, outputs and losses, and which loss goes with which output."""
+"""Names of outputs and losses, which loss goes with which output, and the targets that it allows.
+
+With a for an output and y for its target, summed over the outputs of an example:
+
+- ``"squared_error"``: (a - y)^2 / 2
+- ``"absolute_error"``: |a - y|
+- ``"huber"``: the squared error up to |a - y| = 1, the absolute error less 1/2 from there on
+- ``"poisson"``: exp(a) - y a
+- ``"binary_cross_entropy"``: -y log(a) - (1 - y) log(1 - a)
+- ``"cross_entropy"``: -y log(a)
+"""
 
 from collections.abc import Callable
 from typing import Literal, get_args
 
+import numpy as np
+
 from fastnn import checks
+from fastnn.checks.arrays import extremes
 
 __all__ = [
-    "HIDDEN_ACTIVATIONS",
+    "BOUNDED_TARGETS",
     "LOSSES",
+    "LOSS_NAMES",
     "OUTPUTS",
     "SMOOTHED",
-    "Activation",
-    "HiddenActivation",
     "Loss",
     "LossName",
     "Output",
+    "check_targets",
     "checked_loss",
 ]
 
-HiddenActivation = Literal[
-    "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
-]  # fmt: skip
-HIDDEN_ACTIVATIONS: tuple[HiddenActivation, ...] = get_args(HiddenActivation)
-
-# A name, or a function of a scalar z that returns f(z) and f'(z).
-Activation = HiddenActivation | Callable[[float], tuple[float, float]]
-
 Output = Literal["linear", "sigmoid", "softmax"]
-OUTPUTS: tuple[Output, ...] = get_args(Output)
-
 LossName = Literal["squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy"]
 
 # A name, or a function of an output a and its target y that returns the loss and its derivative with respect to a.
 Loss = LossName | Callable[[float, float], tuple[float, float]]
 
+# A place in here is the code in `fastnn.kernels.formulas.losses`.
+OUTPUTS: tuple[Output, ...] = get_args(Output)
+LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
 
 # The first one of each output is its default.
 LOSSES: dict[Output, tuple[LossName, ...]] = {
@@ -43,6 +49,9 @@ LOSSES: dict[Output, tuple[LossName, ...]] = {
 }
 
 SMOOTHED: tuple[LossName, ...] = ("binary_cross_entropy", "cross_entropy")
+
+# Losses that do not allow all targets of shape (n_y, m).
+BOUNDED_TARGETS: tuple[LossName, ...] = ("binary_cross_entropy", "cross_entropy", "poisson")
 
 
 def checked_loss(loss: Loss | None, output: Output) -> Loss:
@@ -82,3 +91,37 @@ def checked_loss(loss: Loss | None, output: Output) -> Loss:
             raise ValueError("loss of a softmax output must be 'cross_entropy', got a function")
         return loss
     return checks.one_of(f"loss of a {output} output", loss, LOSSES[output])
+
+
+def check_targets(name: str, Y: np.ndarray, loss: Loss) -> None:
+    """Raise for targets of shape (n_y, m) for which a loss has no lower bound.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the targets.
+    Y : numpy.ndarray
+        Targets, or the integer labels of a softmax, of shape (m,), which are not looked at.
+    loss : str or callable
+        The loss.
+
+    Raises
+    ------
+    ValueError
+        If a target is negative or, for ``"binary_cross_entropy"``, above 1.
+
+    Examples
+    --------
+    >>> check_targets("Y", np.array([[0.5, 2.0]]), "poisson")
+    >>> check_targets("Y", np.array([[0.5, 2.0]]), "binary_cross_entropy")
+    Traceback (most recent call last):
+    ...
+    ValueError: Y must be in [0, 1] with loss 'binary_cross_entropy', got 2.0
+    """
+    if Y.ndim == 1 or loss not in BOUNDED_TARGETS:
+        return
+    low, high = extremes(Y)
+    if low < 0:
+        raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
+    if loss == "binary_cross_entropy" and high > 1:
+        raise ValueError(f"{name} must be in [0, 1] with loss {loss!r}, got {high}")

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
+from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
 from fastnn.initializers import Initializer, draw_weights
 from fastnn.interrupts import imported
-from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS, Activation, Output, checked_loss
+from fastnn.losses import OUTPUTS, Output, checked_loss
 from fastnn.optimizers import SGD
 from fastnn.specs.model import Model, aligned_zeros
 from fastnn.specs.settings import name_of
@@ -47,9 +48,9 @@ class Network:
     layer_sizes : sequence of int
         Sizes of the layers, the input's first: two or more.
     hidden_activation : str, callable, or sequence of these
-        ``"identity"``, ``"relu"``, ``"leaky_relu"`` (slope 0.01), ``"elu"``, ``"selu"``, ``"gelu"`` (with the error
-        function), ``"silu"``, ``"tanh"``, ``"sigmoid"`` or ``"softplus"``; or a function of a scalar z that returns
-        f(z) and f'(z), compiled with ``numba.njit`` for the compiled engine. A sequence has one for each hidden layer.
+        A name of `fastnn.activations`, such as ``"relu"``, ``"gelu"`` or ``"tanh"``; or a function of a scalar z that
+        returns f(z) and f'(z), compiled with ``numba.njit`` for the compiled engine. A sequence has one for each hidden
+        layer.
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"`` (over the outputs of an example).
     initializer : str

@@ -29,9 +29,9 @@ from fastnn.course.updates import (
 from fastnn.kernels.formulas import optimizers
 from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.recording import optimization_record
+from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 from fastnn.reference.optimization import (
-    Decay,
-    Update,
     initialize_adam,
     initialize_parameters,
     initialize_velocity,
@@ -94,47 +94,34 @@ def model(  # noqa: D103
     decay: Decay | None = None,
     decay_rate: float = 1,
 ) -> Arrays:
-    return reference.train_model(
-        _train, X, Y, layers_dims, optimizer, learning_rate, mini_batch_size, beta, beta1, beta2, epsilon,
-        num_epochs, print_cost, decay, decay_rate,
+    X, Y = checks.training_data(X, Y)
+    settings = OptimizationSettings(
+        checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
+        beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
+    record = optimization_record(decay) if print_cost else None
+    parameters = _train(X, Y, settings, record)
+    if record is not None:
+        record.draw(settings.learning_rate)
+    return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    layers_dims: list[int],
-    optimizer: Update,
-    learning_rate: float,
-    mini_batch_size: int,
-    beta: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    num_epochs: int,
-    decay: Decay | None,
-    decay_rate: float,
-    report: Callable[[int, float, float], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
     rule = {
         "gd": (optimizers.SGD, 0.0, 0.0, 0.0),
-        "momentum": (optimizers.AVERAGED, float(beta), 0.0, 0.0),
-        "adam": (optimizers.ADAM, float(beta1), float(beta2), float(epsilon)),
-    }[optimizer]
+        "momentum": (optimizers.AVERAGED, settings.beta, 0.0, 0.0),
+        "adam": (optimizers.ADAM, settings.beta1, settings.beta2, settings.epsilon),
+    }[settings.optimizer]
     training = CourseTraining(
-        initialize_parameters(layers_dims), X, Y, rule, batch=mini_batch_size, first_seed=_FIRST_SEED
+        initialize_parameters(settings.layers_dims), X, Y, rule, batch=settings.mini_batch_size, first_seed=_FIRST_SEED
     )
-    next_rate = None
-    if decay is not None:
-
-        def next_rate(epoch: int) -> float:
-            rate = decay(learning_rate, epoch, decay_rate)
-            return checks.real_number("the learning rate that decay returns", rate)
-
-    parameters = training.run(num_epochs, learning_rate, report, 100, next_rate)
-    if num_epochs:
+    next_rate = None if settings.decay is None else settings.next_rate
+    parameters = training.run(settings.num_epochs, settings.learning_rate, report, 100, next_rate)
+    if settings.num_epochs:
         # Leave NumPy's stream where the last shuffle of the notebook leaves it.
-        np.random.seed(_FIRST_SEED + num_epochs - 1)
+        np.random.seed(_FIRST_SEED + settings.num_epochs - 1)
         np.random.permutation(X.shape[1])
     return parameters

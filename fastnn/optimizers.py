@@ -15,15 +15,10 @@ __all__ = ["LBFGS", "SGD", "AMSGrad", "Adam", "AdamW", "Momentum", "Optimizer", 
 LearningRate = float | Callable[[int], float]
 
 
-class Optimizer:
+class Optimizer(checks.CheckedSettings):
     """What all optimisers are: settings that a `fastnn.Trainer` applies."""
 
     __slots__ = ()
-
-    def _checked(self, **values: object) -> None:
-        """Store checked values: the classes are frozen."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ from fastnn.course.updates import update_parameters
 from fastnn.reference import regularization as reference
 from fastnn.reference.course import layers
 from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.recording import regularization_record
+from fastnn.reference.course.settings import RegularizationSettings
 from fastnn.reference.regularization import (
     initialize_parameters,
     load_2D_dataset,
@@ -114,25 +116,26 @@ def model(  # noqa: D103
     lambd: float = 0,
     keep_prob: float = 1,
 ) -> Arrays:
-    return reference.train_model(_train, X, Y, learning_rate, num_iterations, print_cost, lambd, keep_prob)
+    X, Y = checks.training_data(X, Y, n_y=1)
+    settings = RegularizationSettings(learning_rate, num_iterations, lambd, keep_prob)
+    record = regularization_record() if print_cost else None
+    parameters = _train(X, Y, settings, record)
+    if record is not None:
+        record.draw(settings.learning_rate)
+    return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    learning_rate: float,
-    num_iterations: int,
-    lambd: float,
-    keep_prob: float,
-    report: Callable[[int, float], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Callable[[int, float], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
+    lambd, keep_prob = settings.lambd, settings.keep_prob
     sizes = [X.shape[0], 20, 3, 1]
     parameters = initialize_parameters(sizes)
     masks: tuple[np.ndarray, ...] = ()
-    if keep_prob < 1 and num_iterations:
+    if keep_prob < 1 and settings.num_iterations:
         # The course seeds every forward pass with 1, so that all iterations have the masks of the first.
         np.random.seed(1)
         masks = tuple(np.random.rand(n_l, X.shape[1]) < keep_prob for n_l in sizes[1:-1])
     training = CourseTraining(parameters, X, Y, PLAIN, lambd=lambd, masks=masks, keep_prob=keep_prob, skip_nan=True)
-    return training.run(num_iterations, learning_rate, without_rate(report), 1000)
+    return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)

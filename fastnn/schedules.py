@@ -16,7 +16,7 @@ __all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "Step
 Floats = NDArray[np.float64]
 
 
-class Schedule:
+class Schedule(checks.CheckedSettings):
     """What all schedules are: settings, and a rate for every step."""
 
     __slots__ = ()
@@ -28,11 +28,6 @@ class Schedule:
     def _at(self, steps: Floats) -> Floats:
         """Return the rates of many steps; both ways of asking end here, so they agree to the last bit."""
         raise NotImplementedError
-
-    def _checked(self, **values: object) -> None:
-        """Store checked values: the classes are frozen."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

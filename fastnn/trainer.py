@@ -16,9 +16,10 @@ from fastnn import checks
 from fastnn.callbacks import running
 from fastnn.engine import lbfgs
 from fastnn.engine.runtime import claimed_core
+from fastnn.engine.slices import Slices
 from fastnn.history import Divergence, EpochSums, History
 from fastnn.interrupts import Interrupts, imported
-from fastnn.losses import checked_loss
+from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
 from fastnn.schedules import Schedule, rates
@@ -27,13 +28,6 @@ from fastnn.specs.settings import check_combination, dropout_rates, name_of
 
 __all__ = ["History", "Trainer", "train"]
 
-# Between slices Python looks at Ctrl-C.
-SLICE_SECONDS = 0.1
-# So many steps' rates and costs stay in the L2 cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is
-# not compiled takes 0.02 us then, and 0.03 in slices of 0.1 s.
-MOST_STEPS = 1 << 13
-# Multiply-adds of a first slice, before its speed is known.
-FIRST_SLICE = 1_000_000
 # A schedule's call costs about as much for one step as for so many.
 RATES_AHEAD = 256
 
@@ -54,11 +48,10 @@ class Trainer:
     optimizer : Optimizer
         `fastnn.SGD`, `Momentum`, `RMSProp`, `Adam`, `AMSGrad`, `AdamW` or `LBFGS`.
     loss : str or callable, optional
-        For a linear output ``"squared_error"`` ((a - y)^2 / 2, the default), ``"absolute_error"``, ``"huber"`` (with
-        delta 1) or ``"poisson"`` (exp(a) - y a); for a sigmoid one ``"binary_cross_entropy"`` (the default) or the
-        first three; for softmax ``"cross_entropy"``. Losses are summed over outputs. Or, unless the output is softmax,
-        a function of scalars a, y that returns the loss and its derivative by a, compiled with ``numba.njit`` for the
-        compiled engine.
+        A name of `fastnn.losses.LOSSES` for the network's output, the first of them by default: ``"squared_error"`` for
+        linear, ``"binary_cross_entropy"`` for sigmoid, ``"cross_entropy"`` for softmax. Or, unless the output is
+        softmax, a function of scalars a, y that returns the loss and its derivative with respect to a, compiled with
+        ``numba.njit`` for the compiled engine.
     l2 : float
         Factor of the squared weights in the cost. Biases are left out.
     weight_decay : float
@@ -155,7 +148,7 @@ class Trainer:
         self._n_threads = checks.thread_count(n_threads)
         self._state = State.zeros(settings)
         self._engine = None
-        self._bounded = loss in checks.BOUNDED_TARGETS
+        self._bounded = loss in BOUNDED_TARGETS
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -399,24 +392,18 @@ class Trainer:
         steps = -(-data[0].shape[1] // batch)
         epoch = EpochSums(steps, history)
         left = epochs * steps
-        longest = max(1, FIRST_SLICE // (batch * self._network.vector.size))
+        slices = Slices(session.advance, batch * self._network.vector.size, interrupts)
         while left:
-            count = min(longest, left if at_epoch_end is None else steps - epoch.place)
+            count = min(slices.longest, left if at_epoch_end is None else steps - epoch.place)
             step_rates = rates(self.optimizer.learning_rate, state.step, count)
-            begin = time.perf_counter()
-            interrupts.hold()
-            costs, sums = session.advance(step_rates)
-            end = time.perf_counter()
-            epoch.add(step_rates, costs, sums, begin - began, end - began)
+            costs, sums = slices.run(step_rates)
+            epoch.add(step_rates, costs, sums, slices.begin - began, slices.end - began)
             interrupts.release()
             if history.loss and not math.isfinite(history.loss[-1]):
                 divergence.look()
             left -= count
             if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
                 return
-            # The first slice may have compiled: grow step by step, never by one measurement alone.
-            fitting = min(int(count * SLICE_SECONDS / max(end - begin, 1e-9)), MOST_STEPS)
-            longest = min(max(1, fitting), 16 * max(count, longest))
 
     def _fit_iterations(
         self,
@@ -428,20 +415,21 @@ class Trainer:
         interrupts: Interrupts,
     ) -> None:
         """Train by L-BFGS."""
-        engine, theta, state = self._made_engine(), self._network.vector, self._state
+        engine, theta, state, optimizer = self._made_engine(), self._network.vector, self._state, self.optimizer
 
-        def note(cost: float) -> None:
+        def note(cost: float, next_cost: float) -> None:
             history.loss.append(cost)
             history.seconds.append(time.perf_counter() - began)
             state.step += 1
             state.epoch += 1
 
-        def after() -> bool:
-            ended = at_epoch_end()
-            interrupts.check()
-            return ended
-
-        lbfgs.minimize(lambda: engine.loss_and_gradient(theta, *data), theta, self.optimizer, epochs, note, after)
+        if epochs:
+            lbfgs.minimize(
+                lambda: engine.loss_and_gradient(theta, *data), theta, note, at_epoch_end, interrupts,
+                maxcor=optimizer.history_size, gtol=optimizer.tolerance, maxiter=epochs, maxfun=np.iinfo(np.int32).max,
+                # Below this part of the cost a fall is rounding.
+                ftol=64 * float(np.finfo(theta.dtype).eps),
+            )  # fmt: skip
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Do one step of the optimiser on a mini-batch of one's own.
@@ -489,7 +477,7 @@ class Trainer:
         Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
         # By methods, whose call is short beside a small net's step; the sentence is the slow way's.
         if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
-            checks.target_values("Y", Y, settings.loss)
+            check_targets("Y", Y, settings.loss)
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
         rate = getattr(settings.optimizer, "learning_rate", None)
@@ -535,7 +523,7 @@ class Trainer:
         Y = checks.targets(y_name, Y, sizes[-1], m, self._network.output == "softmax")
         checks.require_finite(x_name, X, self._network.dtype)
         checks.require_finite(y_name, Y, self._network.dtype)
-        checks.target_values(y_name, Y, self._settings.loss)
+        check_targets(y_name, Y, self._settings.loss)
         weights = checks.example_weights(weights_name, weights, m)
         if weights is not None and not weights.any():
             raise ValueError(f"{weights_name} must not be zero for all examples")

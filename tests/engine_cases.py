@@ -11,9 +11,10 @@ import numpy.testing as npt
 from conftest import JIT
 from hypothesis import strategies as st
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine import engine as engine_module
 from fastnn.engine import small_plan, workspace
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.losses import LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.specs.model import Model, State, aligned_zeros
 

@@ -12,8 +12,9 @@ from typing import get_args
 import pytest
 
 import fastnn
-from fastnn import initializers, losses
+from fastnn import activations, initializers, losses
 from fastnn.reference import initialization
+from fastnn.reference.course.settings import Initialization
 
 # A line that must be refused ends in the code of its error.
 PROGRAMS = {
@@ -78,11 +79,11 @@ fastnn.reference.Newtork([2, 1])  # attr-defined
 
 
 def test_names_and_literals_agree():
-    assert set(get_args(losses.LossName)) == set(chain(*losses.LOSSES.values()))
-    assert tuple(losses.LOSSES) == losses.OUTPUTS == get_args(losses.Output)
-    assert losses.HIDDEN_ACTIVATIONS == get_args(losses.HiddenActivation)
+    assert get_args(activations.HiddenActivation) == activations.HIDDEN_ACTIVATIONS
+    assert set(losses.LOSS_NAMES) == set(chain(*losses.LOSSES.values()))
+    assert tuple(losses.LOSSES) == losses.OUTPUTS
     assert tuple(initializers._SPREADS) == initializers.INITIALIZERS
-    assert tuple(initialization.INITIALIZERS) == get_args(initialization.Initialization)
+    assert tuple(initialization.INITIALIZERS) == get_args(Initialization)
 
 
 def test_checker_accepts_a_right_program_and_refuses_each_mistake(tmp_path):

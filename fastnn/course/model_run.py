@@ -1,12 +1,13 @@
 """The course's `model`s on the compiled side: the engine's steps, with the course's loss, masks and shuffles."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 from fastnn.engine.engine import Engine, Session
+from fastnn.engine.slices import Slices
 from fastnn.engine.workspace import Run
+from fastnn.interrupts import Interrupts
 from fastnn.kernels import layout as at
 from fastnn.kernels.course import ops
 from fastnn.kernels.course.ops import COURSE_OPS
@@ -14,9 +15,6 @@ from fastnn.kernels.formulas import optimizers
 from fastnn.optimizers import Adam
 from fastnn.reference.course.layers import Arrays
 from fastnn.specs.model import Model, State, aligned_zeros
-
-# Between slices Python looks at Ctrl-C; a slice is also as far as a printed cost can lag behind.
-SLICE_SECONDS = 0.1
 
 # Gradient descent.
 PLAIN = (optimizers.SGD, 0.0, 0.0, 0.0)
@@ -111,13 +109,14 @@ class CourseTraining:
             session.run.mask(masks, keep_prob)
         self._session: Session = session
         self._weights = model.split(self._theta)
-        self._epochs_a_slice = 1
+        self._steps = -(-m // session.batch)
+        # Ctrl-C need not be held back: it acts between calls of compiled code, and ends `model` with an exception.
+        self._slices = Slices(session.totals, session.batch * model.n_parameters, Interrupts())
 
     def _epochs(self, rates: np.ndarray, with_cost: bool) -> float:
         """Train for an epoch a rate; the sum of the costs, not divided by the number of examples."""
         self._session.run.settings[at.COSTED] = with_cost
-        steps = -(-self._m // self._session.batch)
-        totals, _ = self._session.totals(np.repeat(rates, steps))
+        totals, _ = self._slices.run(np.repeat(rates, self._steps))
         return float(np.sum(totals))
 
     def run(
@@ -152,28 +151,22 @@ class CourseTraining:
         epoch = 0
         while epoch < n_epochs:
             costed = report is not None and epoch % report_every == 0
-            count = min(self._epochs_a_slice, n_epochs - epoch)
+            count = min(max(1, self._slices.longest // self._steps), n_epochs - epoch)
             if report is not None:
                 count = min(count, report_every - epoch % report_every)
             rates = np.full(count + 1, rate)
             if next_rate is not None:
                 for k in range(count):
                     rates[k + 1] = next_rate(epoch + k)
-            begin = time.perf_counter()
             if costed:
                 squares = sum(float(np.sum(np.square(W))) for W, _ in self._weights) if lambd else 0.0
                 penalty = lambd / 2 * squares
                 cost = self._epochs(rates[:1], True) - penalty
-                self._epochs(rates[1:-1], False)
-            else:
-                self._epochs(rates[:-1], False)
-            elapsed = time.perf_counter() - begin
+            if count > costed:
+                self._epochs(rates[costed:-1], False)
             if costed:
                 mean = 1.0 / m * cost if self._skip_nan else cost / m
                 report(epoch, mean + penalty / m, float(rates[1]))
             rate = rates[-1]
             epoch += count
-            # The first slice may have compiled: grow step by step, never by one measurement alone.
-            fitting = max(1, int(count * SLICE_SECONDS / max(elapsed, 1e-9)))
-            self._epochs_a_slice = min(fitting, 16 * count)
         return _unflat(self._theta, self._initial)

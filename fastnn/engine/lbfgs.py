@@ -1,12 +1,12 @@
-"""L-BFGS over a network's arena: SciPy's, with an epoch for each iteration."""
+"""L-BFGS over the parameters of a network: SciPy's, with an epoch for each iteration."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastnn.interrupts import held
-from fastnn.optimizers import LBFGS
+from fastnn.checks import needed_module
+from fastnn.interrupts import Interrupts
 
 __all__ = ["minimize"]
 
@@ -14,11 +14,11 @@ __all__ = ["minimize"]
 def minimize(
     evaluate: Callable[[], tuple[float, np.ndarray]],
     theta: np.ndarray,
-    optimizer: LBFGS,
-    iterations: int,
-    note: Callable[[float], object],
+    note: Callable[[float, float], object],
     after: Callable[[], bool],
-) -> None:
+    interrupts: Interrupts,
+    **options: float,
+) -> Any:
     """Minimise a cost over theta, in place.
 
     Parameters
@@ -27,14 +27,19 @@ def minimize(
         Returns cost and gradient at what theta holds.
     theta : numpy.ndarray, shape (n_parameters,)
         Where to start; holds the last finished iterate at the end, after an exception too.
-    optimizer : LBFGS
-        Settings.
-    iterations : int
-        Iterations at most.
     note : callable
-        Called after each iteration with the cost before it, while Ctrl-C is held back.
+        Called after each iteration with the costs before and after it, while Ctrl-C is held back.
     after : callable
         Called then; a true value ends the training.
+    interrupts : Interrupts
+        Holds Ctrl-C back, if it was entered.
+    **options
+        SciPy's for the method L-BFGS-B.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        SciPy's own.
 
     Raises
     ------
@@ -44,16 +49,13 @@ def minimize(
     Examples
     --------
     >>> theta = np.array([3.0, 4.0])
-    >>> minimize(lambda: (float(theta @ theta), 2 * theta), theta, LBFGS(), 20, lambda cost: None, lambda: False)
-    >>> bool(abs(theta).max() < 1e-6)
-    True
+    >>> result = minimize(
+    ...     lambda: (float(theta @ theta), 2 * theta), theta, lambda before, now: None, lambda: False, Interrupts()
+    ... )
+    >>> result.success, bool(abs(theta).max() < 1e-6)
+    (True, True)
     """
-    try:
-        with held():
-            from scipy import optimize
-    except ImportError as error:
-        raise ImportError("LBFGS needs SciPy, which is not installed") from error
-
+    optimize = needed_module("scipy.optimize", "SciPy", "LBFGS")
     accepted = theta.copy()
     costs: list[float] = []
 
@@ -62,33 +64,22 @@ def minimize(
         cost, gradient = evaluate()
         if not costs:
             costs.append(cost)
-        return cost, gradient.astype(np.float64)
+        return cost, gradient.astype(np.float64, copy=False)
 
     def iterated(intermediate_result: Any) -> None:
-        with held():
-            accepted[:] = theta[:] = intermediate_result.x
-            costs.append(float(intermediate_result.fun))
-            note(costs[-2])
-        if after():
+        interrupts.hold()
+        accepted[:] = theta[:] = intermediate_result.x
+        costs.append(float(intermediate_result.fun))
+        note(*costs[-2:])
+        interrupts.release()
+        ended = after()
+        interrupts.check()
+        if ended:
             raise StopIteration
 
-    if not iterations:
-        return
     try:
-        optimize.minimize(
-            cost_and_gradient,
-            theta.astype(np.float64),
-            jac=True,
-            method="L-BFGS-B",
-            callback=iterated,
-            options={
-                "maxcor": optimizer.history_size,
-                "gtol": optimizer.tolerance,
-                # Below this share of the cost a fall is rounding.
-                "ftol": 64 * float(np.finfo(theta.dtype).eps),
-                "maxiter": iterations,
-                "maxfun": np.iinfo(np.int32).max,
-            },
+        return optimize.minimize(
+            cost_and_gradient, theta.astype(np.float64), method="L-BFGS-B", jac=True, callback=iterated, options=options
         )
     finally:
         # The last evaluation may have been a trial of the line search.

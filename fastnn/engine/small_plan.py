@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
-from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.specs.model import Model
 
 # A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.autotuner import Autotuner, guessed_step_ns
 from fastnn.engine.runtime import ABORTED, run_team
 from fastnn.engine.small_plan import SMALL_NET, SmallPlan, is_packed
@@ -23,15 +24,11 @@ from fastnn.kernels.matmul.weight_gradients import (
     tiles_over_inputs,
 )
 from fastnn.kernels.program.teamwork import new_team
-from fastnn.losses import HIDDEN_ACTIVATIONS, OUTPUTS
+from fastnn.losses import LOSS_NAMES, OUTPUTS
 from fastnn.specs.model import State, aligned_zeros
 
 if TYPE_CHECKING:
     from fastnn.engine.engine import Engine
-
-LOSSES = (
-    "squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy",
-)  # fmt: skip
 
 # Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
 # of what the bits depend on, and nothing else than sizes and dtype may.
@@ -174,7 +171,7 @@ class Run:
         s[at.ITEM] = 1 if numba.config.DISABLE_JIT else item
         s[at.LANES], s[at.N_PARAMETERS], s[at.OPTIMIZER], s[at.N_SLOTS] = lanes, start, code, slots
         s[at.OUTPUT] = OUTPUTS.index(model.output)
-        s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSSES.index(model.loss)
+        s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSS_NAMES.index(model.loss)
         s[at.FUSED] = trains and model.clip_norm is None and small is None
         s[at.KEY0], s[at.KEY1] = model.seed & 0xFFFFFFFF, model.seed >> 32
         s[at.MASKED] = trains and any(model.drops)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastnn import checks
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.estimators import export
 from fastnn.estimators.fitting import StochasticFit, fit_lbfgs
 from fastnn.estimators.sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
@@ -21,7 +22,6 @@ from fastnn.estimators.solvers import NO_RULE, EstimatorEngine, engine_for, opti
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
-from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.specs.model import Model

@@ -5,8 +5,8 @@ __all__ = ["documented"]
 SHARED = """hidden_layer_sizes : array-like of int, default=(100,)
         Units of each hidden layer.
     activation : str or callable, default='relu'
-        scikit-learn's 'identity', 'logistic', 'tanh' or 'relu'; besides 'leaky_relu', 'elu', 'selu', 'gelu', 'silu',
-        'softplus', or a function as for `fastnn.Network`.
+        scikit-learn's 'identity', 'logistic', 'tanh' or 'relu'; besides any other name of `fastnn.activations`, such as
+        'gelu', or a function as for `fastnn.Network`.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'rmsprop'}, default='adam'
         The first three are scikit-learn's; 'adamw' is `fastnn.AdamW` with `alpha` as its decoupled weight decay,
         'rmsprop' is `fastnn.RMSProp` with `beta_2` as rho. Weights have X's dtype, but those of 'lbfgs' are float64.

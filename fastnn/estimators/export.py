@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastnn.activations import TORCH_MODULES
 from fastnn.checks import needed_module
 
 if TYPE_CHECKING:
@@ -184,12 +185,7 @@ def to_torch(estimator: "BaseMLP") -> Any:
         raise ValueError(f"activation must be a name, which PyTorch has a module for, got {_shown(activation)}")
     torch = needed_module("torch", "PyTorch", "to_torch")
     nn = torch.nn
-    hidden = {
-        "identity": nn.Identity, "relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.01), "elu": nn.ELU,
-        "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
-        # From there on the line is softplus in every digit of a double; PyTorch's own 20 is not far enough.
-        "logistic": nn.Sigmoid, "softplus": lambda: nn.Softplus(threshold=40.0),
-    }[activation]  # fmt: skip
+    module, options = TORCH_MODULES["sigmoid" if activation == "logistic" else activation]
     output = {
         "identity": tuple, "logistic": lambda: (nn.Sigmoid(),), "softmax": lambda: (nn.Softmax(dim=1),),
         "exp": lambda: (_exp_module()(),),
@@ -197,7 +193,7 @@ def to_torch(estimator: "BaseMLP") -> Any:
     layers = []
     for coef, intercept in zip(*_arrays(estimator), strict=True):
         if layers:
-            layers.append(hidden())
+            layers.append(getattr(nn, module)(**options))
         weight = torch.from_numpy(np.array(coef.T, order="C"))
         # Without PyTorch's own first weights, which would move its global stream.
         linear = nn.utils.skip_init(nn.Linear, *coef.shape, dtype=weight.dtype)

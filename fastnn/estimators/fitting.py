@@ -11,7 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnn.callbacks import running
+from fastnn.engine import lbfgs
 from fastnn.engine.runtime import claimed_core
+from fastnn.engine.slices import Slices
 from fastnn.estimators.solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
 from fastnn.estimators.tables import engine_columns, engine_targets, largest
 from fastnn.history import History
@@ -20,11 +22,6 @@ from fastnn.network import Network
 from fastnn.specs.model import Model, aligned_zeros
 
 __all__ = ["StochasticFit", "fit_lbfgs"]
-
-# Between slices Python looks at Ctrl-C and the clock.
-SLICE_SECONDS = 0.1
-# Multiply-adds of a first slice, before its speed is known.
-FIRST_SLICE = 1_000_000
 
 # What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
 # have no end, and a network that trains comes to some thousand times the guess.
@@ -48,7 +45,6 @@ def fit_lbfgs(
 
     A float32 network makes way for one of float64, as scikit-learn's does.
     """
-    optimize, checks = imported("scipy.optimize"), imported("sklearn.utils.optimize")
     digits = network.dtype
     if digits != np.float64:
         # The line search needs more digits than float32 has.
@@ -58,41 +54,35 @@ def fit_lbfgs(
         network.vector[:] = weights_before
         estimator._adopt(network)
     engine = engine_for(model, NO_RULE, estimator._threads(), digits)
+    # Trials of the line search are none of the network's weights.
     theta = aligned_zeros(network.vector.size, np.float64)
     theta[:] = network.vector
     data = engine_columns(X, model.dtype), engine_targets(y, model), weights
     history = estimator.history_ = History()
     began = time.perf_counter()
 
-    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-        theta[:] = x
-        return engine.loss_and_gradient(theta, *data)
+    def note(cost_before: float, cost: float) -> None:
+        history.loss.append(cost)
+        history.seconds.append(time.perf_counter() - began)
+        network.vector[:] = theta
+        estimator.n_iter_, estimator.loss_ = history.epochs, cost
 
     with running(callbacks, estimator, history, estimator.max_iter) as after_epoch, Interrupts() as interrupts:
 
-        def iterated(intermediate_result: Any) -> None:
-            interrupts.hold()
-            history.loss.append(float(intermediate_result.fun))
-            history.seconds.append(time.perf_counter() - began)
-            network.vector[:] = intermediate_result.x
-            estimator.n_iter_, estimator.loss_ = history.epochs, history.loss[-1]
-            interrupts.release()
+        def after() -> bool:
             called = after_epoch()
-            interrupts.check()
-            if called or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time):
-                raise StopIteration
+            return called or (estimator.max_time is not None and history.seconds[-1] >= estimator.max_time)
 
-        result = optimize.minimize(
-            evaluate, theta.copy(), method="L-BFGS-B", jac=True, callback=iterated,
-            options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
+        result = lbfgs.minimize(
+            lambda: engine.loss_and_gradient(theta, *data), theta, note, after, interrupts,
+            maxfun=estimator.max_fun, maxiter=estimator.max_iter, gtol=estimator.tol,
         )  # fmt: skip
         network.vector[:] = result.x
         estimator.loss_ = result.fun
         history.stopped = history.epochs < estimator.max_iter
     # SciPy's status of a callback's StopIteration is 99, which would be warned of as a failure.
-    estimator.n_iter_ = (
-        result.nit if result.status == 99 else checks._check_optimize_result("lbfgs", result, estimator.max_iter)
-    )
+    checked = imported("sklearn.utils.optimize")._check_optimize_result
+    estimator.n_iter_ = result.nit if result.status == 99 else checked("lbfgs", result, estimator.max_iter)
 
 
 class StochasticFit:
@@ -279,7 +269,7 @@ class StochasticFit:
         estimator, solver, steps, patience = self.estimator, self.solver, self.steps, self.estimator.n_iter_no_change
         counts = np.full(steps, float(self.batch))
         counts[-1] = self.m - (steps - 1) * self.batch
-        self.longest = max(1, FIRST_SLICE // (self.batch * self.engine.model.n_parameters))
+        slices = Slices(self.session.totals, self.batch * self.engine.model.n_parameters, interrupts)
         began, before = time.perf_counter(), 0.0
         by_hand = self.order is not None and self.order.by_hand
         # A double is rounded after every epoch, so that its results do not depend on the clock.
@@ -289,18 +279,25 @@ class StochasticFit:
             if not watched:
                 # So many epochs pass before anything could be decided.
                 undecided = min(self.epochs - estimator.n_iter_, patience + 1 - estimator._no_improvement_count)
-                ahead = int(max(1, min(undecided, self.longest // steps)))
+                ahead = int(max(1, min(undecided, slices.longest // steps)))
             if by_hand:
                 self.order.shuffle_by_hand()
             shown, step_rates = solver.rates(ahead, steps, estimator.t_, self.m)
-            costs, sums = self._slices(step_rates, interrupts)
+            try:
+                if solver.wider:
+                    self.theta[:] = self.network.vector
+                costs, sums = slices.run(step_rates)
+            finally:
+                if solver.wider:
+                    with np.errstate(over="ignore"):
+                        self.network.vector[:] = self.theta
             # Ctrl-C may have cut them short: the epochs that are whole count.
             ahead = costs.size // steps
             costs, sums = costs[: ahead * steps], sums[: ahead * steps]
             with np.errstate(all="ignore"):
                 means = np.where(sums > 0, costs / np.where(sums > 0, sums, 1.0), 0.0)
                 losses = (means.reshape(ahead, steps) * counts).sum(axis=1) / self.m
-            now = time.perf_counter() - began
+            now = slices.end - began
             self.history.learning_rate += shown[steps - 1 : ahead * steps : steps].tolist()
             self.history.seconds += [before + (now - before) * (k + 1) / ahead for k in range(ahead)]
             before, finished = now, False
@@ -324,32 +321,6 @@ class StochasticFit:
                 return
             if estimator.max_time is not None and now >= estimator.max_time:
                 return
-
-    def _slices(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
-        """Do a step for each rate, or fewer if Ctrl-C comes, and go on holding it back; see `Session.totals`."""
-        if self.solver.wider:
-            self.theta[:] = self.network.vector
-        try:
-            return self._advance(rates, interrupts)
-        finally:
-            if self.solver.wider:
-                with np.errstate(over="ignore"):
-                    self.network.vector[:] = self.theta
-
-    def _advance(self, rates: np.ndarray, interrupts: Interrupts) -> tuple[np.ndarray, np.ndarray]:
-        costs, sums = np.empty(rates.size), np.empty(rates.size)
-        done = 0
-        interrupts.hold()
-        while done < rates.size and not interrupts.pending:
-            count = min(self.longest, rates.size - done)
-            begin = time.perf_counter()
-            costs[done : done + count], sums[done : done + count] = self.session.totals(rates[done : done + count])
-            elapsed = time.perf_counter() - begin
-            done += count
-            # The first slice may have compiled: grow step by step, never by one measurement alone.
-            fitting = int(count * SLICE_SECONDS / max(elapsed, 1e-9))
-            self.longest = min(max(1, fitting), 16 * max(count, self.longest))
-        return costs[:done], sums[:done]
 
     def _epoch_ends(self, loss: float, interrupts: Interrupts) -> bool:
         """Take in an epoch; whether there was no improvement for too long."""

@@ -1,7 +1,6 @@
 """The initialization notebook: zeros, large random, He and Xavier weights, and training from each."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +19,7 @@ from fastnn.reference.course.propagation import (
     update_parameters,
 )
 from fastnn.reference.course.recording import initialization_record
+from fastnn.reference.course.settings import Initialization, InitializationSettings
 
 __all__ = [
     "backward_propagation",
@@ -210,7 +210,6 @@ def initialize_parameters_xavier(layers_dims: Sequence[int]) -> Arrays:
     return layers.draw_parameters(sizes, lambda W, n_in: W * np.sqrt(1.0 / n_in))
 
 
-Initialization = Literal["zeros", "random", "he", "xavier"]
 INITIALIZERS: dict[Initialization, Callable[[Sequence[int]], Arrays]] = {
     "zeros": initialize_parameters_zeros,
     "random": initialize_parameters_random,
@@ -268,45 +267,25 @@ def model(
     >>> parameters["W1"].shape
     (10, 1)
     """
-    return train_model(_train, X, Y, learning_rate, num_iterations, print_cost, initialization)
-
-
-def train_model(
-    train: Callable[..., Arrays],
-    X: ArrayLike,
-    Y: ArrayLike,
-    learning_rate: float,
-    num_iterations: int,
-    print_cost: bool,
-    initialization: Initialization,
-) -> Arrays:
-    """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
     X, Y = checks.training_data(X, Y, n_y=1)
-    learning_rate = checks.finite_number("learning_rate", learning_rate)
-    num_iterations = checks.count("num_iterations", num_iterations, 0)
-    checks.one_of("initialization", initialization, INITIALIZERS)
+    settings = InitializationSettings(learning_rate, num_iterations, initialization)
     record = initialization_record() if print_cost else None
-    parameters = train(X, Y, learning_rate, num_iterations, initialization, record)
+    parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(learning_rate)
+        record.draw(settings.learning_rate)
     return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    learning_rate: float,
-    num_iterations: int,
-    initialization: Initialization,
-    report: Callable[[int, np.floating], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Callable[[int, np.floating], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
-    parameters = INITIALIZERS[initialization]([X.shape[0], 10, 5, 1])
-    for i in range(num_iterations):
+    parameters = INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
+    for i in range(settings.num_iterations):
         a3, cache = layers.forward(X, parameters)  # (1, m)
         cost = layers.mean_cross_entropy(a3, Y)
         grads = layers.mean_backward(X, Y, cache)
-        parameters = layers.gradient_step(parameters, grads, learning_rate)
+        parameters = layers.gradient_step(parameters, grads, settings.learning_rate)
         if report is not None and i % 1000 == 0:
             report(i, cost)
     return parameters

@@ -1,7 +1,6 @@
 """The optimization notebook: gradient descent, momentum and Adam on mini-batches, with rate decay."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +22,7 @@ from fastnn.reference.course.optimizers import (
 from fastnn.reference.course.propagation import backward_propagation, forward_propagation, predict, predict_dec
 from fastnn.reference.course.recording import optimization_record
 from fastnn.reference.course.schedules import schedule_lr_decay, update_lr
+from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 
 __all__ = [
     "backward_propagation",
@@ -47,11 +47,6 @@ __all__ = [
     "update_parameters_with_gd",
     "update_parameters_with_momentum",
 ]
-
-Update = Literal["gd", "momentum", "adam"]
-OPTIMIZERS: tuple[Update, ...] = get_args(Update)
-
-Decay = Callable[[float, int, float], float]
 
 
 def load_params_and_grads(seed: int = 1) -> tuple[np.ndarray, ...]:
@@ -262,102 +257,41 @@ def model(
     >>> parameters["W1"].shape
     (3, 1)
     """
-    return train_model(
-        _train,
-        X,
-        Y,
-        layers_dims,
-        optimizer,
-        learning_rate,
-        mini_batch_size,
-        beta,
-        beta1,
-        beta2,
-        epsilon,
-        num_epochs,
-        print_cost,
-        decay,
-        decay_rate,
-    )
-
-
-def train_model(
-    train: Callable[..., Arrays],
-    X: ArrayLike,
-    Y: ArrayLike,
-    layers_dims: Sequence[int],
-    optimizer: Update,
-    learning_rate: float,
-    mini_batch_size: int,
-    beta: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    num_epochs: int,
-    print_cost: bool,
-    decay: Decay | None,
-    decay_rate: float,
-) -> Arrays:
-    """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
     X, Y = checks.training_data(X, Y)
-    sizes = checks.layers_for_data("layers_dims", layers_dims, X, Y)
-    checks.one_of("optimizer", optimizer, OPTIMIZERS)
-    learning_rate = checks.finite_number("learning_rate", learning_rate)
-    mini_batch_size = checks.count("mini_batch_size", mini_batch_size, 1)
-    beta = checks.finite_number("beta", beta)
-    beta1 = checks.finite_number("beta1", beta1)
-    beta2 = checks.finite_number("beta2", beta2)
-    epsilon = checks.finite_number("epsilon", epsilon)
-    num_epochs = checks.count("num_epochs", num_epochs, 0)
-    checks.decay_rule(decay)
-    decay_rate = checks.finite_number("decay_rate", decay_rate)
-    record = optimization_record(decay) if print_cost else None
-    parameters = train(
-        X, Y, sizes, optimizer, learning_rate, mini_batch_size, beta, beta1, beta2, epsilon, num_epochs,
-        decay, decay_rate, record,
+    settings = OptimizationSettings(
+        checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
+        beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
+    record = optimization_record(decay) if print_cost else None
+    parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(learning_rate)
+        record.draw(settings.learning_rate)
     return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    layers_dims: list[int],
-    optimizer: Update,
-    learning_rate: float,
-    mini_batch_size: int,
-    beta: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    num_epochs: int,
-    decay: Decay | None,
-    decay_rate: float,
-    report: Callable[[int, float, float], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
-    parameters = initialize_parameters(layers_dims)
+    parameters = initialize_parameters(settings.layers_dims)
     v, s = initialize_adam(parameters)
-    learning_rate0, m, seed, t = learning_rate, X.shape[1], 10, 0
-    for i in range(num_epochs):
+    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+    learning_rate, m, seed, t = settings.learning_rate, X.shape[1], 10, 0
+    for i in range(settings.num_epochs):
         seed += 1
         total = 0.0
-        for batch_X, batch_Y in _shuffled(X, Y, mini_batch_size, seed):
+        for batch_X, batch_Y in _shuffled(X, Y, settings.mini_batch_size, seed):
             a, cache = layers.forward(batch_X, parameters)  # (n_y, size)
             total += np.sum(layers.cross_entropy(a, batch_Y))
             grads = layers.mean_backward(batch_X, batch_Y, cache)
-            if optimizer == "gd":
+            if settings.optimizer == "gd":
                 layers.gradient_step(parameters, grads, learning_rate)
-            elif optimizer == "momentum":
-                optimizers.momentum_step(parameters, grads, v, beta, learning_rate)
+            elif settings.optimizer == "momentum":
+                optimizers.momentum_step(parameters, grads, v, settings.beta, learning_rate)
             else:
                 t += 1
                 optimizers.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
-        if decay is not None:
-            next_rate = decay(learning_rate0, i, decay_rate)
-            learning_rate = checks.real_number("the learning rate that decay returns", next_rate)
+        learning_rate = settings.next_rate(i)
         if report is not None and i % 100 == 0:
             report(i, total / m, learning_rate)
     return parameters

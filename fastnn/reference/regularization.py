@@ -18,6 +18,7 @@ from fastnn.reference.course.figures import plot_decision_boundary
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.propagation import forward_propagation, predict, predict_dec, update_parameters
 from fastnn.reference.course.recording import regularization_record
+from fastnn.reference.course.settings import RegularizationSettings
 
 __all__ = [
     "backward_propagation",
@@ -284,45 +285,22 @@ def model(
     >>> parameters["W1"].shape
     (20, 1)
     """
-    return train_model(_train, X, Y, learning_rate, num_iterations, print_cost, lambd, keep_prob)
-
-
-def train_model(
-    train: Callable[..., Arrays],
-    X: ArrayLike,
-    Y: ArrayLike,
-    learning_rate: float,
-    num_iterations: int,
-    print_cost: bool,
-    lambd: float,
-    keep_prob: float,
-) -> Arrays:
-    """Check the arguments of `model`, train with `train` (this module's or the compiled one), print and draw."""
     X, Y = checks.training_data(X, Y, n_y=1)
-    learning_rate = checks.finite_number("learning_rate", learning_rate)
-    num_iterations = checks.count("num_iterations", num_iterations, 0)
-    lambd = checks.l2_penalty(lambd)
-    keep_prob = checks.keep_probability(keep_prob)
-    checks.one_regularizer(lambd, keep_prob)
+    settings = RegularizationSettings(learning_rate, num_iterations, lambd, keep_prob)
     record = regularization_record() if print_cost else None
-    parameters = train(X, Y, learning_rate, num_iterations, lambd, keep_prob, record)
+    parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(learning_rate)
+        record.draw(settings.learning_rate)
     return parameters
 
 
 def _train(
-    X: np.ndarray,
-    Y: np.ndarray,
-    learning_rate: float,
-    num_iterations: int,
-    lambd: float,
-    keep_prob: float,
-    report: Callable[[int, np.floating], None] | None,
+    X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Callable[[int, np.floating], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
+    lambd, keep_prob = settings.lambd, settings.keep_prob
     parameters = initialize_parameters([X.shape[0], 20, 3, 1])
-    for i in range(num_iterations):
+    for i in range(settings.num_iterations):
         if keep_prob < 1:
             a3, cache = forward_with_dropout(X, parameters, keep_prob)  # (1, m)
             cost = layers.mean_cross_entropy(a3, Y)
@@ -335,7 +313,7 @@ def _train(
             a3, cache = layers.forward(X, parameters)
             cost = layers.mean_cross_entropy(a3, Y)
             grads = layers.total_backward(X, Y, cache)
-        parameters = layers.gradient_step(parameters, grads, learning_rate)
+        parameters = layers.gradient_step(parameters, grads, settings.learning_rate)
         if report is not None and i % 1000 == 0:
             report(i, cost)
     return parameters

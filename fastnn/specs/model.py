@@ -30,7 +30,7 @@ class Model:
     sizes : tuple of int
         n_0, ..., n_L: sizes of the layers, the input's first.
     hidden : tuple of str or callable
-        Activations of the L-1 hidden layers, by the names of `fastnn.losses.HIDDEN_ACTIVATIONS`; a function of a
+        Activations of the L-1 hidden layers, by the names of `fastnn.activations.HIDDEN_ACTIVATIONS`; a function of a
         scalar z returns f(z) and f'(z).
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"``.

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from strategies import LAYOUTS, laid_out, numbers
 
 from fastnn import gradient_checking, initialization, optimization, regularization
-from fastnn.course import model_run
+from fastnn.engine import slices
 from fastnn.reference import gradient_checking as reference_checking
 from fastnn.reference import initialization as reference_initialization
 from fastnn.reference import optimization as reference_optimization
 from fastnn.reference import regularization as reference_regularization
+from fastnn.reference.course.settings import InitializationSettings, OptimizationSettings, RegularizationSettings
 
 SIDES = {
     "initialization": (initialization, reference_initialization),
@@ -268,28 +269,23 @@ def test_lines_of_the_optimization_notebook(optimizer, decay, capsys):
     assert_same_lines(out, ref, 1.1e-6)
 
 
+DECAYING = (0.9, 0.9, 0.999, 1e-8, 250, optimization.update_lr, 0.1)
 RECORDED = [
-    ("initialization", lambda side, X, Y, report: side._train(X, Y, 0.01, 2501, "he", report), 1000),
-    ("regularization", lambda side, X, Y, report: side._train(X, Y, 0.1, 2501, 0.7, 1.0, report), 1000),
-    ("regularization", lambda side, X, Y, report: side._train(X, Y, 0.1, 2501, 0.0, 0.8, report), 1000),
-    (
-        "optimization",
-        lambda side, X, Y, report: side._train(
-            X, Y, [2, 3, 1], "momentum", 0.05, 8, 0.9, 0.9, 0.999, 1e-8, 250, optimization.update_lr, 0.1, report
-        ),
-        100,
-    ),
+    ("initialization", InitializationSettings(0.01, 2501, "he"), 1000),
+    ("regularization", RegularizationSettings(0.1, 2501, 0.7, 1.0), 1000),
+    ("regularization", RegularizationSettings(0.1, 2501, 0.0, 0.8), 1000),
+    ("optimization", OptimizationSettings([2, 3, 1], "momentum", 0.05, 8, *DECAYING), 100),
 ]
 
 
 @pytest.mark.needs_jit
-@pytest.mark.parametrize(("module", "train", "every"), RECORDED)
-def test_costs_are_those_of_the_reference_at_the_same_iterations(module, train, every):
+@pytest.mark.parametrize(("module", "settings", "every"), RECORDED)
+def test_costs_are_those_of_the_reference_at_the_same_iterations(module, settings, every):
     X, Y = draw_data(m=21)
     points = []
     for side in SIDES[module]:
         points.append([])
-        train(side, X, Y, lambda *point: points[-1].append(point))
+        side._train(X, Y, settings, lambda *point: points[-1].append(point))
     out, ref = points
     assert [point[0] for point in out] == [point[0] for point in ref] == [0, every, 2 * every]
     npt.assert_allclose([point[1:] for point in out], [point[1:] for point in ref], rtol=1e-10)
@@ -321,7 +317,7 @@ def test_costs_are_reported_while_training_runs():
             raise Stop
 
     with pytest.raises(Stop):
-        initialization._train(X, Y, 0.01, 10**12, "he", report)
+        initialization._train(X, Y, InitializationSettings(0.01, 10**12, "he"), report)
     assert seen == [0, 1000, 2000, 3000]
 
 
@@ -353,7 +349,7 @@ def test_the_bits_do_not_depend_on_the_slices(monkeypatch):
         )  # fmt: skip
 
     whole = train()
-    monkeypatch.setattr(model_run, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     npt.assert_equal(train(), whole)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from fastnn.reference import gradient_checking, initialization, optimization, regularization
 from fastnn.reference.course import figures
+from fastnn.reference.course.settings import OptimizationSettings, RegularizationSettings
 
 REFERENCE = published.REFERENCE
 
@@ -616,8 +617,8 @@ def test_decay_sees_the_epoch_that_ended_and_starts_from_the_initial_rate(capsys
     def report(i, cost, learning_rate):
         rates.append((i, learning_rate))
 
-    args = (X, Y, [2, 3, 1], "gd", 0.5, 64, 0.9, 0.9, 0.999, 1e-8, 102, decay, 2.0, report)
-    optimization._train(*args)
+    settings = OptimizationSettings([2, 3, 1], "gd", 0.5, 64, 0.9, 0.9, 0.999, 1e-8, 102, decay, 2.0)
+    optimization._train(X, Y, settings, report)
     assert seen == [(0.5, i, 2.0) for i in range(102)]
     # Epoch 1 still has the initial rate: update_lr of epoch 0 is the rate itself.
     assert rates == [(0, 0.5), (100, 0.5 / 201)]
@@ -631,9 +632,10 @@ def test_printed_lines_and_recorded_points(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"Cost after iteration {i}" for i in (0, 1000, 2000)]
     points = []
-    parameters = regularization._train(X, Y, 0.3, 2001, 0.0, 1.0, lambda i, cost: points.append((i, cost)))
+    settings = RegularizationSettings(0.3, 2001, 0.0, 1.0)
+    parameters = regularization._train(X, Y, settings, lambda i, cost: points.append((i, cost)))
     assert [i for i, _ in points] == [0, 1000, 2000]
-    npt.assert_equal(regularization._train(X, Y, 0.3, 2001, 0.0, 1.0, None), parameters)
+    npt.assert_equal(regularization._train(X, Y, settings, None), parameters)
     regularization.model(X, Y, num_iterations=1001)
     assert capsys.readouterr().out == f"Cost after iteration 0: {points[0][1]}\n"
     optimization.model(X, Y, [2, 3, 1], "adam", num_epochs=1001)

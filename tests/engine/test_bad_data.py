@@ -144,7 +144,7 @@ def test_data_beyond_float32_are_refused_by_float32_networks(side, bad):
 
 def test_the_bound_is_where_rounding_overflows():
     largest = float(np.finfo(np.float32).max)
-    bound = checks._FLOAT32_OVERFLOW
+    bound = checks.arrays.FLOAT32_OVERFLOW
     with np.errstate(over="ignore"):
         assert np.float32(bound) == math.inf
         assert np.float32(np.nextafter(bound, 0)) == largest

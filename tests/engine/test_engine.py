@@ -9,8 +9,8 @@ from engine_cases import OPTIMIZERS, PAIRS, Problem, assert_close, bent, problem
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
-from fastnn.losses import HIDDEN_ACTIVATIONS
 from fastnn.reference.engine import Engine as ReferenceEngine
 from fastnn.specs.model import State
 

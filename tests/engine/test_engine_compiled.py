@@ -13,11 +13,11 @@ from engine_cases import OPTIMIZERS, PAIRS, Problem
 from numba.core import event
 
 import fastnn
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine
 from fastnn.kernels import layout as at
 from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.kernels.program.ops import OPS, body
-from fastnn.losses import HIDDEN_ACTIVATIONS
 
 pytestmark = pytest.mark.needs_jit
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.activations import HIDDEN_ACTIVATIONS
+from fastnn.losses import LOSSES
 from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.reference.engine import Engine
 from fastnn.reference.formulas import losses, optimizers

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.losses import LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.reference.engine import Engine as ReferenceEngine
 from fastnn.reference.formulas.philox import dropout_mask, permutation

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.initializers import INITIALIZERS, draw_weights
-from fastnn.losses import HIDDEN_ACTIVATIONS
 
 SIDES = (fastnn.reference, fastnn)
 

@@ -13,8 +13,9 @@ import pytest
 
 import fastnn
 from fastnn import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
-from fastnn import trainer as trainer_module
-from fastnn.losses import HIDDEN_ACTIVATIONS, LOSSES
+from fastnn.activations import HIDDEN_ACTIVATIONS
+from fastnn.engine import slices
+from fastnn.losses import LOSSES
 from fastnn.reference import engine as numpy_engine
 from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
 
@@ -104,8 +105,8 @@ def test_slices_callbacks_and_validation_change_no_bit(side, batch_size, weighte
     expected = run()
     assert run(callbacks=[lambda trainer, history: None]) == expected
     assert run(validation=(X, Y)) == expected
-    monkeypatch.setattr(trainer_module, "SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(trainer_module, "FIRST_SLICE", 0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "FIRST_SLICE", 0)
     assert run() == expected
 
 
@@ -400,7 +401,7 @@ class Interrupted(fastnn.reference.Trainer):
 
 def test_interrupt_in_a_slice_waits_for_its_end(monkeypatch):
     X, Y = data()
-    monkeypatch.setattr(trainer_module, "FIRST_SLICE", 6 * 16 * network(fastnn.reference).vector.size)
+    monkeypatch.setattr(slices, "FIRST_SLICE", 6 * 16 * network(fastnn.reference).vector.size)
     trainer = Interrupted(network(fastnn.reference), seed=1)
     with pytest.warns(UserWarning, match="training was interrupted after 1 of 5 epochs"):
         history = trainer.fit(X, Y, epochs=5, batch_size=16)
@@ -503,7 +504,7 @@ def test_lbfgs_keeps_a_finished_iterate_when_a_trial_is_interrupted(monkeypatch)
 
 def test_lbfgs_without_scipy(monkeypatch):
     X, Y = data()
-    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ImportError, match="LBFGS needs SciPy, which is not installed"):
         fastnn.reference.Trainer(network(fastnn.reference), LBFGS()).fit(X, Y, batch_size=None)
 

@@ -16,8 +16,8 @@ from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 import fastnn  # noqa: E402
+from fastnn.activations import HIDDEN_ACTIVATIONS  # noqa: E402
 from fastnn.estimators import export  # noqa: E402
-from fastnn.losses import HIDDEN_ACTIVATIONS  # noqa: E402
 
 
 def iris(classes=3, dtype=np.float64):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.losses import Activation, HiddenActivation
+from fastnn.activations import Activation, HiddenActivation
 from fastnn.reference.formulas.scalar_functions import apply_scalar
 
 __all__ = [

@@ -1,0 +1,41 @@
+"""Names of hidden activations, each with PyTorch's module for it.
+
+- ``"identity"``: z
+- ``"relu"``: max(z, 0)
+- ``"leaky_relu"``: z where z > 0, else 0.01 z
+- ``"elu"``: z where z > 0, else exp(z) - 1
+- ``"selu"``: 1.0507 z where z > 0, else 1.7581 (exp(z) - 1)
+- ``"gelu"``: z Phi(z), with the error function
+- ``"silu"``: z sigmoid(z)
+- ``"tanh"``: tanh(z)
+- ``"sigmoid"``: 1 / (1 + exp(-z))
+- ``"softplus"``: log(1 + exp(z))
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+__all__ = ["HIDDEN_ACTIVATIONS", "TORCH_MODULES", "Activation", "HiddenActivation"]
+
+HiddenActivation = Literal[
+    "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
+]  # fmt: skip
+
+# A name, or a function of a scalar z that returns f(z) and f'(z).
+Activation = HiddenActivation | Callable[[float], tuple[float, float]]
+
+# A place in this table is the activation's code in `fastnn.kernels.formulas.activations`.
+TORCH_MODULES: dict[HiddenActivation, tuple[str, dict[str, float]]] = {
+    "identity": ("Identity", {}),
+    "relu": ("ReLU", {}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {}),
+    "selu": ("SELU", {}),
+    "gelu": ("GELU", {}),
+    "silu": ("SiLU", {}),
+    "tanh": ("Tanh", {}),
+    "sigmoid": ("Sigmoid", {}),
+    # From there on the line is softplus in every digit of a double; PyTorch's own 20 is not far enough.
+    "softplus": ("Softplus", {"threshold": 40.0}),
+}
+HIDDEN_ACTIVATIONS = tuple(TORCH_MODULES)
