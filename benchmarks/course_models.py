@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from benchmarks import common, startup
-from fastnn.reference.course import settings
+from fastnn.reference.course.settings import SETTINGS
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,8 @@ class Run:
         X, Y = common.draw_data(2, 1, self.m)
         train = common.course(side, self.module)._train
         epochs_name = "num_epochs" if self.module == "optimization" else "num_iterations"
-        kind = getattr(settings, f"{self.module.capitalize()}Settings")
-        chosen = kind(**self.arguments, **{epochs_name: epochs})
-        return lambda: train(X, Y, chosen, None)
+        settings = SETTINGS[self.module](**self.arguments, **{epochs_name: epochs})
+        return lambda: train(X, Y, settings, None)
 
 
 def _optimization(optimizer, batch=64, epochs=10000):

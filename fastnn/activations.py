@@ -1,4 +1,4 @@
-"""Names of hidden activations, each with PyTorch's module for it.
+"""Names of hidden activations, and PyTorch's modules for them.
 
 - ``"identity"``: z
 - ``"relu"``: max(z, 0)
@@ -13,18 +13,20 @@
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = ["HIDDEN_ACTIVATIONS", "TORCH_MODULES", "Activation", "HiddenActivation"]
 
+# A place in this list is the activation's code in `fastnn.kernels.formulas.activations`.
 HiddenActivation = Literal[
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
 ]  # fmt: skip
+HIDDEN_ACTIVATIONS: tuple[HiddenActivation, ...] = get_args(HiddenActivation)
 
 # A name, or a function of a scalar z that returns f(z) and f'(z).
 Activation = HiddenActivation | Callable[[float], tuple[float, float]]
 
-# A place in this table is the activation's code in `fastnn.kernels.formulas.activations`.
+# What PyTorch calls them, and makes them with.
 TORCH_MODULES: dict[HiddenActivation, tuple[str, dict[str, float]]] = {
     "identity": ("Identity", {}),
     "relu": ("ReLU", {}),
@@ -38,4 +40,3 @@ TORCH_MODULES: dict[HiddenActivation, tuple[str, dict[str, float]]] = {
     # From there on the line is softplus in every digit of a double; PyTorch's own 20 is not far enough.
     "softplus": ("Softplus", {"threshold": 40.0}),
 }
-HIDDEN_ACTIVATIONS = tuple(TORCH_MODULES)

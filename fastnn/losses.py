@@ -32,14 +32,15 @@ __all__ = [
 ]
 
 Output = Literal["linear", "sigmoid", "softmax"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
+
+# A place in this list is the loss's code in `fastnn.kernels.formulas.losses`.
 LossName = Literal["squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy"]
+LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
 
 # A name, or a function of an output a and its target y that returns the loss and its derivative with respect to a.
 Loss = LossName | Callable[[float, float], tuple[float, float]]
 
-# A place in here is the code in `fastnn.kernels.formulas.losses`.
-OUTPUTS: tuple[Output, ...] = get_args(Output)
-LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
 
 # The first one of each output is its default.
 LOSSES: dict[Output, tuple[LossName, ...]] = {
@@ -60,8 +61,8 @@ def checked_loss(loss: Loss | None, output: Output) -> Loss:
     Parameters
     ----------
     loss : str, callable or None
-        A name; a function of an output a and its target y, both scalars, that returns the loss and its derivative by
-        a; or None for the output's default.
+        A name; a function of an output a and its target y, both scalars, that returns the loss and its derivative
+        with respect to a; or None for the output's default.
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"``.
 

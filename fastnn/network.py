@@ -389,7 +389,8 @@ def _per_hidden_layer(activation: Any, n_hidden: int, dtype: np.dtype[np.floatin
 
     def checked(name: str, value: Any) -> Activation:
         if callable(value):
-            return checks.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
+            own: Activation = checks.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
+            return own
         return checks.one_of(name, value, HIDDEN_ACTIVATIONS)
 
     if isinstance(activation, str) or callable(activation) or not isinstance(activation, Sequence):

@@ -34,7 +34,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
 def refuse_masked(name: str, value: Any) -> None:
     """Raise if an array, or a row of a list, has masked entries, which `numpy.asarray` takes for numbers."""
     rows = value if isinstance(value, list | tuple) else (value,)
-    masked = sum(int(np.ma.count_masked(row)) for row in rows if isinstance(row, np.ma.MaskedArray))
+    masked = sum(int(np.ma.getmaskarray(row).sum()) for row in rows if isinstance(row, np.ma.MaskedArray))
     if masked:
         raise ValueError(
             f"{name} must have no masked entries, got {masked}: fill them first, with numpy.ma.filled, or leave their "

@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastnn.interrupts import held, imported
+
+Pair = TypeVar("Pair", bound=Callable[..., tuple[float, float]])
 
 
 def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
@@ -23,7 +25,7 @@ def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     return found
 
 
-def pair_function(name: str, function: Callable, pair: str, *arguments: np.floating) -> Callable:
+def pair_function(name: str, function: Pair, pair: str, *arguments: np.floating) -> Pair:
     """Return a function that gives two numbers; it is called once to see, because later an engine calls it.
 
     Numba compiles nothing else that can be called.

@@ -138,12 +138,15 @@ def difference_step(epsilon: Any) -> float:
 
 def decay_rule(decay: Any) -> Callable[[float, int, float], float] | None:
     """Return a learning-rate decay: None or a function of (learning_rate0, epoch, decay_rate)."""
-    if decay is None or callable(decay):
-        return decay
+    if decay is None:
+        return None
+    if callable(decay):
+        rule: Callable[[float, int, float], float] = decay
+        return rule
     raise TypeError(f"decay must be None or a function of (learning_rate0, epoch, decay_rate), got {decay!r}")
 
 
-class _LayerKeys(dict):
+class _LayerKeys(dict[int, tuple[tuple[str, str, str, str], ...]]):
     """The keys (Wl, bl, dWl, dbl) of every layer, by the number of entries of parameters."""
 
     def __missing__(self, n_entries: int) -> tuple[tuple[str, str, str, str], ...]:
@@ -292,10 +295,10 @@ def _careful_cache(cache: Any, entries: int, X: np.ndarray, Y: np.ndarray) -> in
         if array.dtype.kind not in REAL_KINDS:
             raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
         if letter == "Z":
-            last = layer == n_layers
-            n_l = Y.shape[0] if last else (array.shape[0] if array.ndim else 0)
+            is_last = layer == n_layers
+            n_l = Y.shape[0] if is_last else (array.shape[0] if array.ndim else 0)
             if array.shape != (n_l, m) or not n_l:
-                wanted = f"the shape of Y, {Y.shape}" if last else f"shape (n_{layer}, {m})"
+                wanted = f"the shape of Y, {Y.shape}" if is_last else f"shape (n_{layer}, {m})"
                 raise ValueError(f"{name} must have {wanted}, got shape {array.shape}")
         shape = {"W": (n_l, n_previous), "b": (n_l, 1)}.get(letter, (n_l, m))
         if array.shape != shape:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+Word = TypeVar("Word", bound=str)
 
 # What Python and NumPy count among the integers.
 NO_NUMBERS = bool, np.timedelta64
-
-Word = TypeVar("Word", bound=str)
 
 
 def one_of(name: str, value: Any, allowed: Iterable[Word]) -> Word:
@@ -25,10 +26,10 @@ def one_of(name: str, value: Any, allowed: Iterable[Word]) -> Word:
 
 def count(name: str, value: Any, minimum: int) -> int:
     """Return ``value`` as an int of at least ``minimum`` that fits into 64 bits; bool is not an integer."""
-    value = _integer(name, value, minimum)
-    if value >= 2**63:
-        raise ValueError(f"{name} must be less than 2**63, got {value}")
-    return value
+    number = _integer(name, value, minimum)
+    if number >= 2**63:
+        raise ValueError(f"{name} must be less than 2**63, got {number}")
+    return number
 
 
 def real_number(name: str, value: Any) -> float:
@@ -95,10 +96,10 @@ def legacy_seed(seed: Any) -> int | None:
     """Return a seed of NumPy's legacy stream, or None for a fresh one."""
     if seed is None:
         return None
-    seed = count("seed", seed, 0)
-    if seed >= 2**32:
-        raise ValueError(f"seed must be less than 2**32, got {seed}")
-    return seed
+    number = count("seed", seed, 0)
+    if number >= 2**32:
+        raise ValueError(f"seed must be less than 2**32, got {number}")
+    return number
 
 
 def thread_count(value: Any) -> int | None:
@@ -116,12 +117,14 @@ def learning_rate(value: Any) -> float | Callable[[int], float]:
     if isinstance(value, type):
         raise TypeError(f"learning_rate must be a number or a function of the step, got the class {value.__name__}")
     if callable(value):
-        return value
+        schedule: Callable[[int], float] = value
+        return schedule
     return not_negative("learning_rate", value)
 
 
-def float_dtype(name: str, value: Any) -> np.dtype:
+def float_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype."""
+    dtype: np.dtype[Any] | None
     try:
         dtype = None if value is None else np.dtype(value)
     except TypeError:
@@ -134,13 +137,12 @@ def float_dtype(name: str, value: Any) -> np.dtype:
 
 def _integer(name: str, value: Any, minimum: int) -> int:
     """Return ``value`` as an int of at least ``minimum``."""
-    if type(value) is not int:
-        if isinstance(value, NO_NUMBERS) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-        value = int(value)
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    return value
+    if type(value) is not int and (isinstance(value, NO_NUMBERS) or not isinstance(value, numbers.Integral)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    number = int(value)
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    return number
 
 
 def _as_float(name: str, value: Any) -> float:

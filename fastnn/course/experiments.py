@@ -17,6 +17,7 @@ import numpy as np
 from fastnn import checks
 from fastnn.course.datasets import Data
 from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.settings import SETTINGS
 
 __all__ = ["COMPILED", "EXPERIMENTS", "REFERENCE", "Curve", "Experiment", "Outcome", "run", "train", "warm_up"]
 
@@ -66,7 +67,7 @@ class Experiment:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """All arguments of `_train` but the data and the report, `decay` still by name."""
+        """What the settings of `model` are made of, `decay` still by name."""
         model = inspect.signature(_course(REFERENCE, self).model)
         defaults = {p.name: p.default for p in model.parameters.values() if p.default is not p.empty}
         del defaults["print_cost"]
@@ -296,7 +297,7 @@ def train(
     X, Y = checks.training_data(data.train_X, data.train_Y)
     # The random x10 run overflows and meets log(0), as it does in the course.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return module._train(X, Y, **arguments, report=report)
+        return module._train(X, Y, SETTINGS[experiment.module](**arguments), report)
 
 
 def warm_up(experiment: Experiment, data: Data) -> None:

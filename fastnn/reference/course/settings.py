@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from fastnn import checks
 
 __all__ = [
+    "SETTINGS",
     "Decay",
     "Initialization",
     "InitializationSettings",
@@ -91,3 +92,11 @@ class OptimizationSettings(checks.CheckedSettings):
             return self.learning_rate
         rate = self.decay(self.learning_rate, epoch, self.decay_rate)
         return checks.real_number("the learning rate that decay returns", rate)
+
+
+# By notebook.
+SETTINGS = {
+    "initialization": InitializationSettings,
+    "regularization": RegularizationSettings,
+    "optimization": OptimizationSettings,
+}
