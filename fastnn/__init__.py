@@ -24,7 +24,7 @@ from fastnn.interrupts import imported
 if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
-    from fastnn.engine.runtime import show_config, warmup
+    from fastnn.config import show_config, warmup
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.finite_differences import gradient_check
@@ -46,7 +46,7 @@ _HOMES = {
     "inspection": ("plot_decision_boundary", "plot_history"),
     "network": ("Network",),
     "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
-    "engine.runtime": ("show_config", "warmup"),
+    "config": ("show_config", "warmup"),
     "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "StepDecay"),
     "trainer": ("Trainer", "train"),
 }
@@ -91,12 +91,7 @@ if not TYPE_CHECKING:  # a checker is told the names above, and no others
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
-            from importlib import metadata
-
-            try:
-                return metadata.version("fastnn-cpu")
-            except metadata.PackageNotFoundError:  # run from its source folder
-                return "0+unknown"
+            return imported(f"{__name__}.version").installed_version()
         if name in _MODULES:
             return imported(f"{__name__}.{name}")
         for module, names in _HOMES.items():

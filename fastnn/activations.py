@@ -27,7 +27,7 @@ HIDDEN_ACTIVATIONS: tuple[HiddenActivation, ...] = get_args(HiddenActivation)
 Activation = HiddenActivation | Callable[[float], tuple[float, float]]
 
 # What PyTorch calls them, and makes them with.
-TORCH_MODULES: dict[HiddenActivation, tuple[str, dict[str, float]]] = {
+TORCH_MODULES: dict[str, tuple[str, dict[str, float]]] = {
     "identity": ("Identity", {}),
     "relu": ("ReLU", {}),
     "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),

@@ -1,9 +1,8 @@
-"""Threads: how many this process may use, and who uses them now. What the machine and its settings are; `warmup`."""
+"""Threads: how many this process may use, and who uses them now."""
 
 import contextlib
 import math
 import os
-import platform
 import re
 import sys
 import threading
@@ -17,9 +16,7 @@ import numpy as np
 from llvmlite.binding import ffi
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel
-from numpy.typing import DTypeLike
 
-from fastnn import checks
 from fastnn.interrupts import Interrupts, held
 from fastnn.kernels.program import entries, teamwork
 
@@ -28,8 +25,9 @@ from fastnn.kernels.program import entries, teamwork
 PARALLEL_WORK_NS = 40_000.0
 WORKQUEUE_WORK_NS = 400_000.0
 
-# A region that took twice its serial time and this much more met cores that were taken: by another process, or by the
-# threads of a BLAS, which spin for some 20 ms after a product (a 0.05 ms update was seen to take 8-15 ms behind one).
+# A parallel region that takes twice its serial time and this much more is taken to have found its cores busy, with
+# another process or with the threads of a BLAS, which spin for some 20 ms after a product: an update of 0.05 ms that
+# follows one was seen to take 8-15 ms.
 LATE_NS = 2_000_000
 
 # Whoever met taken cores runs serially for so long, and twice as long each time that this repeats itself.
@@ -85,13 +83,14 @@ def _cgroup_quota(process: Path = Path("/proc/self")) -> int:
                 quota, period = (group / "cpu.max").read_text().split()
                 granted = min(granted, int(quota) / int(period))
             with contextlib.suppress(OSError, ValueError):
-                quota = int((group / "cpu.cfs_quota_us").read_text())
-                if quota > 0:
-                    granted = min(granted, quota / int((group / "cpu.cfs_period_us").read_text()))
+                microseconds = int((group / "cpu.cfs_quota_us").read_text())
+                if microseconds > 0:
+                    granted = min(granted, microseconds / int((group / "cpu.cfs_period_us").read_text()))
     return sys.maxsize if math.isinf(granted) else max(1, math.ceil(granted))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -109,10 +108,10 @@ def available_threads() -> int:
     >>> available_threads() >= 1
     True
     """
-    return max(1, min(_cores(), _QUOTA, _mask()))
+    return max(1, min(cores(), QUOTA, _mask()))
 
 
-_QUOTA = _cgroup_quota()
+QUOTA = _cgroup_quota()
 
 
 def _mask() -> int:
@@ -124,7 +123,7 @@ def _mask() -> int:
             _layer_is_loaded = True
     # What `numba.get_num_threads` returns, without its lock: Ctrl-C while a thread takes that leaves it taken, and the
     # next thread that asks would wait for ever.
-    return parallel._get_num_threads()
+    return int(parallel._get_num_threads())
 
 
 def _layer() -> str:
@@ -204,7 +203,7 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
     Parameters
     ----------
     entry : ndarray of uintp, or a tuple without JIT
-        `simd.pointer_table`-like: its first element is the address of the body, a op that takes a table, the index of
+        `simd.pointer_table`-like: its first element is the address of the body, an op that takes a table, the index of
         the thread and the number of threads. It begins with `teamwork.join`, returns at once where that gives False,
         ends every step with `teamwork.leave_together`, returns where that gives True, and keeps account itself of
         the steps that it has done.
@@ -220,7 +219,7 @@ def run_team(entry: Any, table: Any, team: np.ndarray, n_wanted: int) -> tuple[i
     n_threads : int
         Threads that the body ran on.
     how : {"ended", "left", "aborted"}
-        Whether the body came to its end; or left after a step because its cores packed out to be taken, and wants to be
+        Whether the body came to its end; or left after a step because its cores turned out to be taken, and wants to be
         called again; or has touched nothing, because its threads did not come together, and wants to be called again.
         Calls that follow the last two run serially for a while.
     """
@@ -341,140 +340,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
-
-
-def _processor() -> str:
-    """Name of the processor, as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _settings() -> dict[str, str]:
-    import llvmlite
-    from numba.core.codegen import get_host_cpu_features
-
-    import fastnn
-    from fastnn.kernels.compiler import cache, host
-
-    try:
-        layer, mask = numba.threading_layer(), numba.get_num_threads()
-    except ValueError:  # asking for the mask would choose the layer, for the rest of the process
-        layer, mask = "not chosen yet", numba.config.NUMBA_NUM_THREADS
-    features = [f[1:] for f in get_host_cpu_features().split(",") if f.startswith(("+avx", "+fma", "+neon", "+sve"))]
-    register_bytes = host.TILES[host.LEVEL][0]
-    return {
-        "fastnn": fastnn.__version__,
-        "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "Numba": f"{numba.__version__} (llvmlite {llvmlite.__version__})",
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "vector features": " ".join(sorted(features)) or "none known",
-        "SIMD level": f"{host.LEVEL}, {8 * register_bytes} bits (FASTNN_SIMD={os.environ.get('FASTNN_SIMD', '')})",
-        "threads": str(max(1, min(_cores(), _QUOTA, mask))),
-        "threading layer": layer,
-        "compiled code": "off (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else "on",
-        "cache": "none (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else cache.places(),
-    }
-
-
-def show_config(mode: str = "stdout") -> dict[str, str] | None:
-    """Print what decides how fast training is here: versions, processor, threads, and where machine code is kept.
-
-    Parameters
-    ----------
-    mode : {"stdout", "dicts"}
-        Print, or return a dict, as `numpy.show_config` does.
-
-    Returns
-    -------
-    dict of str, or None
-        The settings by name, with mode="dicts".
-
-    Raises
-    ------
-    ValueError
-        If `mode` is neither.
-
-    Notes
-    -----
-    Asking starts no threads. "threads" is what the affinity of this process, its control group's quota and numba's mask
-    allow. "cache" names the folders that machine code is read from, in that order; the last is written to, unless it is
-    said to be read-only. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions,
-    and NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
-
-    Examples
-    --------
-    >>> import fastnn
-    >>> fastnn.show_config("dicts")["fastnn"] == fastnn.__version__
-    True
-    """
-    if not isinstance(mode, str) or mode not in ("stdout", "dicts"):
-        raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
-    settings = _settings()
-    if mode == "dicts":
-        return settings
-    for name, value in settings.items():
-        print(f"{name + ':':<17}{value}")
-    return None
-
-
-def warmup(dtype: DTypeLike | None = None) -> None:
-    """Compile, or load from the cache, all that training and predicting need.
-
-    Without it the first call does so, which takes seconds on a machine that has never run fastnn. Afterwards neither
-    `fastnn.Network` and `fastnn.Trainer`, nor the estimators, nor the `model` functions of the course compile anything,
-    whatever the layers, the batch, the activation, the loss and the optimiser.
-
-    Parameters
-    ----------
-    dtype : dtype, optional
-        Compile for networks of float32 or float64; None for both. The course's functions need float64.
-
-    Raises
-    ------
-    ValueError
-        If `dtype` is something else.
-
-    Notes
-    -----
-    Machine code is kept on disk, so once is enough for a machine: say, while a container is built. Not covered: the
-    user's own activations and losses, which are compiled in each process anew, and the course's functions beside
-    `model`. The code for teams of threads is compiled only where this process may use more than one core. Nothing
-    happens with NUMBA_DISABLE_JIT=1.
-
-    It is kept in NUMBA_CACHE_DIR if that is set; otherwise beside the package, or where that cannot be written in the
-    user's cache, and read from both. So a filled folder may be read-only. Where none can be written and code has to be
-    compiled, a line on stderr says so. Another model of processor and other versions of fastnn and numba have code of
-    their own. A checksum finds damaged files, which are compiled anew; it is no defence against people: whoever may
-    write to such a folder decides what runs in your processes.
-
-    Examples
-    --------
-    >>> import fastnn
-    >>> fastnn.warmup("float64")
-    """
-    wanted = [checks.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
-    if numba.config.DISABLE_JIT:
-        return
-    from fastnn.kernels.course.ops import COURSE_OPS
-    from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
-    from fastnn.kernels.matmul.gather import gather_sparse
-    from fastnn.kernels.program.ops import OPS, body
-
-    table = numba.typeof(np.zeros(1, np.uintp))
-    for number_type in wanted:
-        leaves = [*OPS.values(), *ESTIMATOR_OPS.values(), gather_sparse, body]
-        if number_type == np.float64:
-            leaves += COURSE_OPS.values()
-        for op in leaves:
-            op.compiled(number_type)
-        example = numba.typeof(np.zeros(1, number_type))
-        entries.one.compile((table, table, example, example))
-    entries.serial.compile((table, table))
-    if available_threads() > 1:
-        entries.parallel.compile((table, table, numba.typeof(1)))

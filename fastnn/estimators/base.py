@@ -5,8 +5,9 @@ import multiprocessing
 import operator
 import os
 from collections.abc import Callable
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -69,6 +70,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
     }
     label_smoothing = 0.0
+    # scikit-learn's class of this kind.
+    _sklearn_name: ClassVar[str]
     # Class and parameters that were found valid last.
     _valid: ClassVar[tuple[Any, ...]] = ()
 
@@ -218,7 +221,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.best_loss_ = np.inf
         self.validation_scores_ = self.best_validation_score_ = None
 
-    def _activation(self) -> str | Callable:
+    def _activation(self) -> str | Callable[[float], tuple[float, float]]:
         """The network's name of the activation, or a user's function."""
         return "sigmoid" if isinstance(self.activation, str) and self.activation == "logistic" else self.activation
 
@@ -374,87 +377,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     # Elsewhere.
 
-    def to_sklearn(self) -> Any:
-        """Make scikit-learn's estimator with these weights; from there skl2onnx leads to ONNX.
-
-        Returns
-        -------
-        sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
-            Fitted, as `fastnn.estimators.export.to_sklearn` says.
-
-        Raises
-        ------
-        ValueError
-            If scikit-learn has no such activation.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-
-        Examples
-        --------
-        >>> from fastnn import MLPRegressor
-        >>> ours = MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs").fit([[0.0], [1.0]], [0.0, 1.0])
-        >>> ours.to_sklearn()
-        MLPRegressor(hidden_layer_sizes=(3,), solver='lbfgs')
-        """
-        return export.to_sklearn(self)
+    to_sklearn, to_torch = export.to_sklearn, export.to_torch
 
     @classmethod
-    def from_sklearn(cls, model: Any) -> "BaseMLP":
-        """Make a fitted estimator with parameters and weights of scikit-learn's.
-
-        Parameters
-        ----------
-        model : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
-            Fitted, and of the same kind.
-
-        Returns
-        -------
-        MLPClassifier or MLPRegressor
-            Fitted, as `fastnn.estimators.export.from_sklearn` says.
-
-        Raises
-        ------
-        TypeError
-            If the model is of another kind.
-        sklearn.exceptions.NotFittedError
-            If the model is not fitted.
-
-        Examples
-        --------
-        >>> from sklearn import neural_network
-        >>> from fastnn import MLPRegressor
-        >>> theirs = neural_network.MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs")
-        >>> theirs = theirs.fit([[0.0], [1.0]], [0.0, 1.0])
-        >>> MLPRegressor.from_sklearn(theirs).predict([[1.0]]).shape
-        (1,)
-        """
+    @wraps(export.from_sklearn, assigned=["__doc__"])
+    def from_sklearn(cls, model: Any) -> Self:  # noqa: D102
         return export.from_sklearn(cls, model)
-
-    def to_torch(self) -> Any:
-        """Make a PyTorch module with these weights.
-
-        Returns
-        -------
-        torch.nn.Sequential
-            From examples in rows to probabilities or predictions in columns; see `fastnn.estimators.export.to_torch`.
-
-        Raises
-        ------
-        ValueError
-            If the activation is a user's function.
-        ImportError
-            If PyTorch is not installed.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-
-        Examples
-        --------
-        >>> from fastnn import MLPRegressor
-        >>> regressor = MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs").fit([[0.0], [1.0]], [0.0, 1.0])
-        >>> len(regressor.to_torch())  # doctest: +SKIP
-        3
-        """
-        return export.to_torch(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,5 +1,6 @@
 """The classifier: labels, class weights, probabilities."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_array
 
 from fastnn.checks import refuse_masked
-from fastnn.estimators.base import BaseMLP, Real, is_stochastic
+from fastnn.estimators.base import BaseMLP, is_stochastic
 from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair
@@ -55,6 +56,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    _sklearn_name = "MLPClassifier"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -182,7 +184,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Take in what classes there are; the encoded classes, if that came out of it."""
         self._labels = None
         if type(y) is np.ndarray and y.ndim == 1 and y.size and y.dtype.kind in "iub" and y.dtype.isnative:
-            # What LabelBinarizer finds, sooner.
+            # What LabelBinarizer finds, faster.
             self.classes_, numbers = np.unique(y, return_inverse=True)
             return numbers.astype(np.uint8) if len(self.classes_) <= 2 else numbers
         binarizer = LabelBinarizer().fit(y)

@@ -1,19 +1,21 @@
 """Fitted estimators as scikit-learn's, and back, and as PyTorch modules; from scikit-learn's on, as ONNX.
 
-The estimators' methods ``to_sklearn``, ``from_sklearn`` and ``to_torch`` are these functions.
+The estimators' methods ``to_sklearn``, ``from_sklearn`` and ``to_torch`` are these functions; what they need to know of
+an estimator is in `Convertible`.
 """
 
 import copy
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastnn.activations import TORCH_MODULES
 from fastnn.checks import needed_module
-
-if TYPE_CHECKING:
-    from fastnn.estimators.base import BaseMLP
+from fastnn.history import History
+from fastnn.interrupts import imported
 
 __all__ = ["from_sklearn", "to_sklearn", "to_torch"]
 
@@ -29,7 +31,29 @@ _COMMON = (
 )  # fmt: skip
 
 
-def to_sklearn(estimator: "BaseMLP") -> Any:
+class Convertible(Protocol):
+    """What an estimator that is converted has."""
+
+    _sklearn_name: ClassVar[str]
+    activation: str | Callable[[float], tuple[float, float]]
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    out_activation_: str
+    history_: History
+    validation_loss_curve_: list[float] | None
+    _labels: Any
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name."""
+
+    def _current_network(self) -> object:
+        """Take the weights in."""
+
+
+Estimator = TypeVar("Estimator", bound=Convertible)
+
+
+def to_sklearn(estimator: Convertible) -> Any:
     """Make scikit-learn's estimator with the weights of a fitted one.
 
     It predicts the same, to rounding, and knows nothing of fastnn: it can be pickled for a place without it, or
@@ -88,7 +112,7 @@ def to_sklearn(estimator: "BaseMLP") -> Any:
     return model
 
 
-def from_sklearn(cls: type, model: Any) -> "BaseMLP":
+def from_sklearn(cls: type[Estimator], model: Any) -> Estimator:
     """Make a fitted estimator with the parameters and weights of scikit-learn's.
 
     Parameters
@@ -121,10 +145,6 @@ def from_sklearn(cls: type, model: Any) -> "BaseMLP":
     >>> bool((theirs.predict(X) == ours.predict(X)).all())
     True
     """
-    from sklearn.utils.validation import check_is_fitted
-
-    from fastnn.history import History
-
     theirs = _sklearn_class(cls)
     if not isinstance(model, theirs):
         raise TypeError(f"model must be a sklearn.neural_network.{theirs.__name__}, got {type(model).__name__}")
@@ -144,7 +164,7 @@ def from_sklearn(cls: type, model: Any) -> "BaseMLP":
     return estimator
 
 
-def to_torch(estimator: "BaseMLP") -> Any:
+def to_torch(estimator: Convertible) -> Any:
     """Make a PyTorch module with the weights of a fitted estimator.
 
     It takes (n_samples, n_features) and returns what `predict_proba` does, or `predict` of a regressor, in columns: one
@@ -186,11 +206,11 @@ def to_torch(estimator: "BaseMLP") -> Any:
     torch = needed_module("torch", "PyTorch", "to_torch")
     nn = torch.nn
     module, options = TORCH_MODULES["sigmoid" if activation == "logistic" else activation]
-    output = {
+    outputs: dict[str, Callable[[], tuple[Any, ...]]] = {
         "identity": tuple, "logistic": lambda: (nn.Sigmoid(),), "softmax": lambda: (nn.Softmax(dim=1),),
         "exp": lambda: (_exp_module()(),),
-    }[estimator.out_activation_]  # fmt: skip
-    layers = []
+    }  # fmt: skip
+    layers: list[Any] = []
     for coef, intercept in zip(*_arrays(estimator), strict=True):
         if layers:
             layers.append(getattr(nn, module)(**options))
@@ -201,7 +221,7 @@ def to_torch(estimator: "BaseMLP") -> Any:
             linear.weight.copy_(weight)
             linear.bias.copy_(torch.from_numpy(intercept))
         layers.append(linear)
-    return nn.Sequential(*layers, *output())
+    return nn.Sequential(*layers, *outputs[estimator.out_activation_]())
 
 
 def __getattr__(name: str) -> Any:
@@ -222,34 +242,26 @@ def _exp_module() -> type:
     return type("Exp", (torch.nn.Module,), {"forward": forward, "__module__": __name__})
 
 
-def _check_fitted(estimator: Any) -> None:
-    from sklearn.utils.validation import check_is_fitted
-
-    from fastnn.estimators.base import BaseMLP
-
-    if not isinstance(estimator, BaseMLP):
+def _check_fitted(estimator: object) -> None:
+    if not hasattr(type(estimator), "_sklearn_name"):
         raise TypeError(f"estimator must be a fastnn.MLPClassifier or MLPRegressor, got {type(estimator).__name__}")
     check_is_fitted(estimator)
 
 
-def _sklearn_class(cls: type) -> type:
+def _sklearn_class(cls: type) -> Any:
     """Return scikit-learn's class for one of ours."""
-    from sklearn import neural_network
-
-    from fastnn.estimators import MLPClassifier, MLPRegressor
-
-    for ours in (MLPClassifier, MLPRegressor):
-        if isinstance(cls, type) and issubclass(cls, ours):
-            return getattr(neural_network, ours.__name__)
+    if isinstance(cls, type) and hasattr(cls, "_sklearn_name"):
+        return getattr(imported("sklearn.neural_network"), cls._sklearn_name)
     raise TypeError(f"cls must be fastnn.MLPClassifier or fastnn.MLPRegressor, got {_shown(cls)}")
 
 
 def _arrays(estimator: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return copies of weights and biases, in this machine's byte order."""
-    return tuple(
-        [np.array(array, array.dtype.newbyteorder("="), order="C") for array in arrays]
-        for arrays in (estimator.coefs_, estimator.intercepts_)
-    )
+
+    def copies(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.array(array, array.dtype.newbyteorder("="), order="C") for array in arrays]
+
+    return copies(estimator.coefs_), copies(estimator.intercepts_)
 
 
 def _take(names: tuple[str, ...], source: Any, target: Any) -> None:
@@ -258,5 +270,5 @@ def _take(names: tuple[str, ...], source: Any, target: Any) -> None:
             setattr(target, name, copy.deepcopy(source.__dict__[name]))
 
 
-def _shown(value: Any) -> str:
-    return getattr(value, "__name__", "a function") if callable(value) else repr(value)
+def _shown(value: object) -> str:
+    return str(getattr(value, "__name__", "a function")) if callable(value) else repr(value)

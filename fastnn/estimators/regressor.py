@@ -46,6 +46,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
+    _sklearn_name = "MLPRegressor"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],

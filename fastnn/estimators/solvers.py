@@ -31,7 +31,7 @@ KEPT_ENGINES = 8
 KEPT_PARAMETERS = 1 << 16
 _kept: dict[tuple[Any, ...], "EstimatorEngine"] = {}
 
-# NumPy itself shuffles so many rows sooner than the state of its generator is read and written.
+# NumPy itself shuffles so few rows faster than the state of its generator is read and written.
 FEW_ROWS = 4096
 
 # From here on scikit-learn's adaptive rate is too small to go on.

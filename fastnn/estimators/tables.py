@@ -45,7 +45,7 @@ def _is_finite(numbers: np.ndarray) -> bool:
     if get_config()["assume_finite"]:
         return True
     with np.errstate(all="ignore"):
-        # Sooner than `sum`, which adds more exactly.
+        # Faster than `sum`, which adds more exactly.
         return math.isfinite(np.einsum("ij->" if numbers.ndim == 2 else "i->", numbers))
 
 

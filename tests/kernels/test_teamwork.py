@@ -54,7 +54,7 @@ def test_any_number_of_threads_has_the_bits_of_one(layer):
     for n, result in report.items():
         assert result["same"], n
         # tbb has no more threads than cores, whatever it is asked for.
-        possible = int(n) <= runtime._cores() or layer != "tbb"
+        possible = int(n) <= runtime.cores() or layer != "tbb"
         wanted = {f"ended {n}", f"left {n}"} if possible else {f"aborted {n}"}
         assert wanted & result["runs"].keys(), result["runs"]
 

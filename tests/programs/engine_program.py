@@ -100,7 +100,7 @@ def _main(layer, dtypes, *numbers):
             print('"no tbb"')
             return
         # It has no more threads than cores, whatever it is asked for.
-        numbers = [n for n in numbers if n <= runtime._cores()]
+        numbers = [n for n in numbers if n <= runtime.cores()]
     if layer != "any":
         numba.config.THREADING_LAYER = layer
     # As many cores as asked for, whatever the machine has; and no pause after a team whose cores were taken.
