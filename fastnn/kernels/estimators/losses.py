@@ -6,13 +6,13 @@ from fastnn.kernels import layout as at
 from fastnn.kernels.compiler import vector_math
 from fastnn.kernels.compiler.policy import Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import advance, get, number_like, pointer_at
-from fastnn.kernels.compiler.tracing import absolute, traced_pass, where
-from fastnn.kernels.compiler.vector_math import exp_of_negative, log1p_of_finite
+from fastnn.kernels.compiler.tracing import traced_pass, where
 from fastnn.kernels.formulas.activations import fill_pass
 from fastnn.kernels.formulas.losses import (
     BINARY_CROSS_ENTROPY,
     CROSS_ENTROPY,
     POISSON,
+    binary_cross_entropy,
     cross_entropy_panel,
     linear_row,
     weigh_panel,
@@ -29,11 +29,8 @@ def _log_loss_row(z, y, total, scale, kept, spread, least, most):
     `z` and `y` are sums and targets, `total` what the losses are added to, and `scale` multiplies the slope; labels are
     smoothed to y `kept` + `spread`, and losses kept between `least` and `most`.
     """
-    y = y * kept + spread
-    e = exp_of_negative(-absolute(z))
-    large = 1.0 / (e + 1.0)
-    loss = _bounded(where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e), least, most)
-    return total + loss, (where(z < 0.0, e * large, large) - y) * scale
+    loss, slope = binary_cross_entropy(z, y * kept + spread)
+    return total + _bounded(loss, least, most), slope * scale
 
 
 def _deviance_row(z, y, total, scale):

@@ -47,13 +47,17 @@ def _poisson_row(z, y, total, scale):
     return total + (rate - y * z), (rate - y) * scale
 
 
-def _binary_cross_entropy_row(z, y, total, scale, kept, spread):
-    """max(z, 0) - z y + log(1 + exp(-|z|)), with the targets y kept + spread."""
-    y = y * kept + spread
+def binary_cross_entropy(z, y):
+    """(max(z, 0) - z y + log(1 + exp(-|z|)), sigma(z) - y)."""
     e = exp_of_negative(-absolute(z))
     large = 1.0 / (e + 1.0)
-    loss = where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e)
-    return total + loss, (where(z < 0.0, e * large, large) - y) * scale
+    return where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e), where(z < 0.0, e * large, large) - y
+
+
+def _binary_cross_entropy_row(z, y, total, scale, kept, spread):
+    """With the targets y kept + spread."""
+    loss, slope = binary_cross_entropy(z, y * kept + spread)
+    return total + loss, slope * scale
 
 
 def _sigmoid_delta(a, da):
