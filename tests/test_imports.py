@@ -26,12 +26,12 @@ ORDER = (
     ("reference",),
     ("engine",),
     (
-        "history", "network", "callbacks", "trainer", "finite_differences", "inspection",
+        "version", "config", "history", "network", "callbacks", "epochs", "trainer", "finite_differences", "inspection",
         "reference.network", "reference.trainer",
     ),
     ("course", "estimators"),
     ("initialization", "regularization", "gradient_checking", "optimization"),
-    ("course.experiments", "course.figures", "__main__", "fastnn"),
+    ("course.experiments", "course.figures", "course.command_line", "__main__", "fastnn"),
 )  # fmt: skip
 
 # Of the lines above them these import no more than this.
