@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import ceiling, common, course_models, nets, rivals, startup, worker
+from benchmarks import ceiling, common, course_models, nets, rivals, rows, startup, worker
 
 LAYERS = ("omp", "tbb", "workqueue")
 
@@ -81,11 +81,17 @@ def layers(rounds, seconds):
         _judge(f"{net.name}: {texts}, {100 * spread:.1f} % apart", spread <= 0.10, "at most 10 %")
 
 
+def threads_note(own):
+    """What threads gain, and what n_threads=None loses against the best fixed setting: medians over the rounds."""
+    fixed = [times for setting, times in own.items() if setting != "None"]
+    gain = statistics.median(one / many for one, many in zip(fixed[0], fixed[-1], strict=True))
+    loss = statistics.median(none / min(others) - 1 for none, *others in zip(own["None"], *fixed, strict=True))
+    return f"{list(own)[-2]} threads {gain:.2f}x over 1; None {100 * loss:+.0f} % against the best fixed setting"
+
+
 def threads(rounds, seconds):
     """All cores over one, and n_threads=None over the best fixed setting, a step; no rivals."""
-    from benchmarks import peers
-
-    for row in peers.ROWS:
+    for row in rows.ROWS:
         with worker.team([("fastnn", row.net)]) as (ours,):
             for setting in ours.settings:
                 ours.settle(setting, seconds)
@@ -95,7 +101,7 @@ def threads(rounds, seconds):
         gain = statistics.median(one / many for one, many in zip(fixed[0], fixed[-1], strict=True))
         texts = ", ".join(f"{s} {1e6 * statistics.median(times):.4g}" for s, times in measured.items())
         limit = f"at least {need}x" if need else "no need stated"
-        _judge(f"{row.net.name}: {texts} us; {peers.threads_note(measured)}", gain >= need, limit)
+        _judge(f"{row.net.name}: {texts} us; {threads_note(measured)}", gain >= need, limit)
 
 
 def calls(rounds, seconds):

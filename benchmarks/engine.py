@@ -4,9 +4,9 @@ import statistics
 import tempfile
 import time
 
-from benchmarks import common, costs, nets, peers, rivals, startup
+from benchmarks import common, costs, nets, rivals, rows, startup
 
-NETS = {row.net.name: row.net for row in peers.ROWS if row.net.shuffle}
+NETS = {row.net.name: row.net for row in rows.ROWS if row.net.shuffle}
 ROUND_SECONDS = 0.1
 
 

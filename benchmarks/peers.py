@@ -11,11 +11,10 @@ import os
 import platform
 import statistics
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import ceiling, costs, nets, rivals, worker
+from benchmarks import ceiling, costs, rivals, rows, worker
 
 RIVALS = ("JAX", "scikit-learn", "torch")
 CHECKED_EPOCHS = 3
@@ -23,47 +22,6 @@ CHECKED_EPOCHS = 3
 # runs the same code in float64.
 ALLOWED = {"float64": 1e-6, "float32": 1e-5}
 UNITS = {"us": 1e6, "ms": 1e3}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A network, and what we want to see: times over JAX, milliseconds a step, or a share of the ceiling."""
-
-    net: nets.Net
-    kind: str = ""
-    need: float = 0.0
-    aim: float = 0.0
-
-    def verdict(self, achieved):
-        if not self.kind:
-            return ""
-        better = -1 if self.kind == "milliseconds" else 1
-        met = "aim met" if achieved * better >= self.aim * better else "need met"
-        if achieved * better < self.need * better:
-            met = "MISSED"
-        return f"need {self.need:g}, aim {self.aim:g}: {met}"
-
-
-MOONS = nets.Net((2, 5, 2, 1), 300, 64)
-FULL = nets.Net((2, 20, 3, 1), 300, 300)
-PATTERN = nets.Net((4, 32, 16, 4), 10_000, 10_000, "float32", hidden="tanh", output="linear")
-# At a rate of 1e-3 its first steps overshoot: losses beyond 10, which scikit-learn clips.
-WIDER = nets.Net((784, 2048, 2048, 10), 4096, 1024, "float32", output="softmax", learning_rate=1e-4)
-ROWS = (
-    Row(MOONS, "JAX", 15, 30),
-    Row(FULL, "JAX", 12, 20),
-    # A full batch needs no order: the rivals at their very best.
-    Row(FULL.but(shuffle=False)),
-    Row(nets.Net((2, 10, 5, 1), 300, 1), "JAX", 4, 8),
-    Row(nets.DIGITS, "JAX", 4, 6),
-    Row(nets.Net((2, 64, 64, 1), 10_000, 128), "JAX", 4, 6),
-    Row(PATTERN, "milliseconds", 0.36, 0.25),
-    Row(PATTERN.but(shuffle=False)),
-    Row(nets.WIDE.but(batch=128), "share", 0.65, 0.85),
-    Row(nets.WIDE, "share", 0.82, 0.92),
-    Row(WIDER, "share", 0.82, 0.92),
-    Row(nets.WIDE.but(dtype="float64"), "share", 0.80, 0.90),
-)
 
 
 def verify(net, workers):
@@ -115,14 +73,6 @@ def ours(measured):
     return {column.removeprefix("fastnn "): times for column, times in measured.items() if column.startswith("fastnn ")}
 
 
-def threads_note(own):
-    """What threads gain, and what n_threads=None loses against the best fixed setting: medians over the rounds."""
-    fixed = [times for setting, times in own.items() if setting != "None"]
-    gain = statistics.median(one / many for one, many in zip(fixed[0], fixed[-1], strict=True))
-    loss = statistics.median(none / min(others) - 1 for none, *others in zip(own["None"], *fixed, strict=True))
-    return f"{list(own)[-2]} threads {gain:.2f}x over 1; None {100 * loss:+.0f} % against the best fixed setting"
-
-
 def report(row, measured, note, ceilings):
     """Print a row of the table and what there is to say about it."""
     net = row.net
@@ -144,7 +94,7 @@ def report(row, measured, note, ceilings):
         print(f"  n_threads=None is faster than: {', '.join(texts) or 'nobody here'}")
         if row.kind == "milliseconds":
             print(f"  {mine * 1e3:.3f} ms a step ({row.verdict(mine * 1e3)})")
-        print(f"  {threads_note(own)}")
+        print(f"  {costs.threads_note(own)}")
     if net.wide:
         shares = {}
         for column, median in medians.items():
@@ -175,7 +125,7 @@ def main():
     """Print the table, then what dropout, threads, layers, calls and first runs cost."""
     cleared = worker.run_clean("benchmarks.peers")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [row.net.name for row in ROWS] + list(costs.SECTIONS)
+    names = [row.net.name for row in rows.ROWS] + list(costs.SECTIONS)
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--sides", nargs="+", choices=list(rivals.SIDES), default=["fastnn", *RIVALS])
     parser.add_argument("--quick", action="store_true", help="3 short rounds instead of 9")
@@ -184,7 +134,7 @@ def main():
     rounds, seconds = (3, 0.1) if arguments.quick else (9, 0.3)
     ceilings = print_machine(cleared)
     try:
-        for row in ROWS:
+        for row in rows.ROWS:
             if row.net.name in chosen:
                 report(row, *measure(row.net, arguments.sides, rounds, seconds), ceilings)
         for name, section in costs.SECTIONS.items():

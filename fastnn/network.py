@@ -311,12 +311,12 @@ class Network:
     def backward(
         self, dA: ArrayLike, cache: ForwardCache
     ) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.floating]]:
-        """Carry the derivative of a loss by the outputs down to the parameters and the input.
+        """Carry the derivative of a loss with respect to the outputs back to the parameters and the input.
 
         Parameters
         ----------
         dA : array_like, shape (n_y, m)
-            Derivative of the loss by the outputs A, after the output's activation.
+            Derivative of the loss with respect to the outputs A, after the output's activation.
         cache : ForwardCache
             What `forward` returned. The parameters must not have changed since.
 
@@ -325,7 +325,7 @@ class Network:
         grads : dict
             dW1, db1, ..., dWL, dbL, of the parameters' shapes and dtype: sums over the examples, undivided.
         dX : numpy.ndarray, shape (n_x, m)
-            Derivative by the input.
+            Derivative with respect to the input.
 
         Raises
         ------

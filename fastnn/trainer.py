@@ -1,7 +1,6 @@
 """Training of networks: a trainer, its history, and both in one call."""
 
 import copy
-import math
 import secrets
 import time
 import warnings
@@ -13,11 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.callbacks import running
-from fastnn.engine import lbfgs
+from fastnn.callbacks import Callback, running
 from fastnn.engine.runtime import claimed_core
-from fastnn.engine.slices import Slices
-from fastnn.history import Divergence, EpochSums, History
+from fastnn.epochs import Data, Fit
+from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
 from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss
 from fastnn.network import Network
@@ -30,8 +28,6 @@ __all__ = ["History", "Trainer", "train"]
 
 # A schedule's call costs about as much for one step as for so many.
 RATES_AHEAD = 256
-
-Callback = Callable[["Trainer", "History"], object]
 
 
 class Trainer:
@@ -58,12 +54,12 @@ class Trainer:
         Decoupled decay: every step also takes rate * weight_decay * W from the weights, not from biases. `AdamW` has
         its own.
     dropout : float or sequence of float
-        Share of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
-        What is kept is divided by 1 - share.
+        Fraction of units that are dropped: for all hidden layers, or one for the input and one for each hidden layer.
+        What is kept is divided by 1 minus that fraction.
     clip_norm : float, optional
         Longer gradients are scaled to this 2-norm, taken over all parameters; also those whose squares overflow.
     label_smoothing : float
-        Share of each target that is spread over all classes; for cross-entropies only.
+        Fraction of each target that is spread over all classes; for cross-entropies only.
     n_threads : int, optional
         Threads at most; -1 takes all cores that the process may use, None as many as pay. Results do not depend on it.
     seed : int, optional
@@ -350,8 +346,8 @@ class Trainer:
             self._state.check(self._settings, self._network.vector)
         if isinstance(self.optimizer, LBFGS) and batch < m:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
-        history = History()
-        divergence = Divergence(history)
+        fit = Fit(self._network.vector, self._state, data, epochs, began)
+        history = fit.history
 
         with running(callbacks, self, history, epochs) as after_epoch:
 
@@ -362,74 +358,18 @@ class Trainer:
 
             try:
                 with Interrupts() as interrupts, claimed_core():
-                    if isinstance(self.optimizer, LBFGS):
-                        self._fit_iterations(data, epochs, history, began, at_epoch_end, interrupts)
+                    engine, optimizer = self._made_engine(), self.optimizer
+                    if isinstance(optimizer, LBFGS):
+                        fit.by_lbfgs(engine, optimizer, at_epoch_end, interrupts)
                     else:
                         watch = at_epoch_end if callbacks or held_out is not None else None
-                        self._fit_steps(data, epochs, batch, shuffle, history, began, watch, interrupts, divergence)
+                        fit.by_steps(engine, batch, shuffle, self._next_rates, watch, interrupts)
             except KeyboardInterrupt:
                 warnings.warn(f"training was interrupted after {history.epochs} of {epochs} epochs", stacklevel=2)
             finally:
                 history.stopped = history.epochs < epochs
-        divergence.at_end(self._network.vector, self._state.s)
+        fit.divergence.at_end(self._network.vector, self._state.s)
         return history
-
-    def _fit_steps(
-        self,
-        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
-        epochs: int,
-        batch: int,
-        shuffle: bool,
-        history: History,
-        began: float,
-        at_epoch_end: Callable[[], bool] | None,
-        interrupts: Interrupts,
-        divergence: Divergence,
-    ) -> None:
-        """Train in slices of steps; they end at epochs' ends only if something waits there."""
-        state = self._state
-        session = self._made_engine().session(self._network.vector, state, *data, batch, shuffle)
-        steps = -(-data[0].shape[1] // batch)
-        epoch = EpochSums(steps, history)
-        left = epochs * steps
-        slices = Slices(session.advance, batch * self._network.vector.size, interrupts)
-        while left:
-            count = min(slices.longest, left if at_epoch_end is None else steps - epoch.place)
-            step_rates = rates(self.optimizer.learning_rate, state.step, count)
-            costs, sums = slices.run(step_rates)
-            epoch.add(step_rates, costs, sums, slices.begin - began, slices.end - began)
-            interrupts.release()
-            if history.loss and not math.isfinite(history.loss[-1]):
-                divergence.look()
-            left -= count
-            if at_epoch_end is not None and epoch.place == 0 and at_epoch_end():
-                return
-
-    def _fit_iterations(
-        self,
-        data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
-        epochs: int,
-        history: History,
-        began: float,
-        at_epoch_end: Callable[[], bool],
-        interrupts: Interrupts,
-    ) -> None:
-        """Train by L-BFGS."""
-        engine, theta, state, optimizer = self._made_engine(), self._network.vector, self._state, self.optimizer
-
-        def note(cost: float, next_cost: float) -> None:
-            history.loss.append(cost)
-            history.seconds.append(time.perf_counter() - began)
-            state.step += 1
-            state.epoch += 1
-
-        if epochs:
-            lbfgs.minimize(
-                lambda: engine.loss_and_gradient(theta, *data), theta, note, at_epoch_end, interrupts,
-                maxcor=optimizer.history_size, gtol=optimizer.tolerance, maxiter=epochs, maxfun=np.iinfo(np.int32).max,
-                # Below this part of the cost a fall is rounding.
-                ftol=64 * float(np.finfo(theta.dtype).eps),
-            )  # fmt: skip
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Do one step of the optimiser on a mini-batch of one's own.
@@ -496,6 +436,10 @@ class Trainer:
             self._engine = self._engine_class()(self._settings, self._n_threads)
         return self._engine
 
+    def _next_rates(self, count: int) -> np.ndarray:
+        """Return the rates of so many steps that come next: a callback may have changed the optimiser."""
+        return rates(self.optimizer.learning_rate, self._state.step, count)
+
     def _next_rate(self, name: str) -> float:
         """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
         optimizer, step = self._settings.optimizer, self._state._step
@@ -512,9 +456,7 @@ class Trainer:
             self._ahead = rate, first, ahead
         return float(ahead[step - first])
 
-    def _data(
-        self, names: Sequence[str], X: Any, Y: Any, weights: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _data(self, names: Sequence[str], X: Any, Y: Any, weights: Any) -> Data:
         """Return checked examples, targets and weights of a whole run."""
         x_name, y_name, weights_name = names
         sizes = self._network.layer_sizes

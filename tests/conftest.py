@@ -1,10 +1,16 @@
 """What all tests share: whether kernels are compiled, and how many examples hypothesis draws."""
 
 import os
+import signal
+import sys
 
 import numba
 import pytest
 from hypothesis import HealthCheck, settings
+
+from fastnn import interrupts
+
+pytest.register_assert_rewrite("course_twins", "engine_cases", "processes")
 
 # Under NUMBA_DISABLE_JIT kernels are plain Python, hundreds of times slower: tests scale their sizes by this.
 JIT = not numba.config.DISABLE_JIT
@@ -27,3 +33,22 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("needs_jit"):
             item.add_marker(skip)
+
+
+@pytest.fixture
+def closed_figures():
+    """No test leaves figures to the next; where there is no matplotlib, its tests are skipped."""
+    pytest.importorskip("matplotlib")
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def default_ctrl_c():
+    """Python's own handler, also where a shell has started this process with SIGINT ignored; it must stay."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert (interrupts._holds, interrupts._pending) == (0, False)
+    signal.signal(signal.SIGINT, before)

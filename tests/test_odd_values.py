@@ -12,7 +12,7 @@ import operator
 import numpy as np
 import published
 import pytest
-from test_validation import Good
+from test_checks import Good
 
 import fastnn
 import fastnn.reference

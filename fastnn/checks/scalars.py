@@ -70,7 +70,7 @@ def not_negative(name: str, value: Any) -> float:
 
 
 def decay_factor(name: str, value: Any) -> float:
-    """Return the weight of the past in a moving average, or dropout's share, as a float in [0, 1)."""
+    """Return the weight of the past in a moving average, or dropout's fraction, as a float in [0, 1)."""
     number = real_number(name, value)
     if not 0.0 <= number < 1.0:
         raise ValueError(f"{name} must be in [0, 1), got {value}")

@@ -45,7 +45,7 @@ _failures = 0
 _serial_only = False
 _layer_is_loaded = False
 
-# Time of teams since they were last judged, and the share of it that a thread beside the first lost.
+# Time of teams since they were last judged, and what a thread beside the first lost of it.
 _spent_ns = 0
 _lost_ns = 0
 

@@ -305,7 +305,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return super().__getattribute__(name)
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
-        """Return the shares of units dropped, by layer."""
+        """Return the fractions of units dropped, by layer."""
         dropout = dropout_rates(self.dropout, n_hidden)
         if self.solver == "lbfgs":
             for name, value in (("dropout", any(dropout)), ("clip_norm", self.clip_norm)):
@@ -344,7 +344,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._optimizer.schedule, self._optimizer.mode = None, "constant"
 
     def _threads(self) -> int | None:
-        """Threads that the engine may use: in a worker process its share is one core unless the user says otherwise."""
+        """Threads that the engine may use: in a worker process one, unless the user says otherwise."""
         if self.n_threads is not None:
             return self.n_threads
         given = os.environ.get("OMP_NUM_THREADS", "")

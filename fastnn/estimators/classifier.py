@@ -38,7 +38,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict or 'balanced', default=None
         Factors of the sample weights, by class.
     label_smoothing : float, default=0.0
-        Share of a target that is spread over all classes.
+        Fraction of a target that is spread over all classes.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ SHARED = """hidden_layer_sizes : array-like of int, default=(100,)
     max_fun : int, default=15000
         Evaluations of the cost by 'lbfgs' at most.
     dropout : float or sequence, default=0.0
-        Share of units dropped in hidden layers; a sequence starts with the input.
+        Fraction of units dropped in hidden layers; a sequence starts with the input.
     clip_norm : float, default=None
         Largest 2-norm of a step's gradient.
     initializer : str, default=None

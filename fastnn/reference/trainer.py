@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastnn import trainer
+from fastnn.callbacks import Callback
 from fastnn.history import History
 from fastnn.network import Network
 
@@ -44,7 +45,7 @@ def train(
     sample_weight: ArrayLike | None = None,
     shuffle: bool = True,
     validation: tuple[ArrayLike, ...] | None = None,
-    callbacks: Iterable[trainer.Callback] = (),
+    callbacks: Iterable[Callback] = (),
     **trainer_options: Any,
 ) -> History:
     """Train a network in place, computed in plain NumPy: `Trainer` and `Trainer.fit` in one.

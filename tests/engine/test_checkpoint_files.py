@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment
 
-import fastnn
 from fastnn import Checkpoint
 from fastnn.reference import Network, train
 
@@ -196,7 +196,6 @@ def test_a_folder_that_may_not_be_written(open_path):
         (folder / "net.npz").chmod(0o666)
         folder.chmod(mode)
     (wide / "link.npz").symlink_to(shut / "net.npz")
-    environment = {**os.environ, "PYTHONPATH": str(Path(fastnn.__file__).parents[1])}
     for path, expected in (
         (wide / "net.npz", "written 3"),
         (shut / "net.npz", "PermissionError 0"),
@@ -204,7 +203,7 @@ def test_a_folder_that_may_not_be_written(open_path):
         (wide / "link.npz", "PermissionError 0"),
     ):
         command = [sys.executable, "-c", AS_NOBODY, str(path)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
         assert result.stdout.strip() == expected, (path, result.stderr)
     shut.chmod(0o755)
     assert os.listdir(shut) == ["net.npz"]

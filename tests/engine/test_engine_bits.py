@@ -1,7 +1,6 @@
 """The engine's bits: the same for any number of threads, layer, SIMD level, cache and cut of the steps, and known."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import numpy.testing as npt
 import pytest
 from engine_cases import small_steps
 from engine_program import STEPS, cases, digest, digests
+from processes import environment
 
-import fastnn
 from fastnn.engine.engine import Engine
 from fastnn.specs.model import State
 
@@ -55,15 +54,13 @@ GOLDEN = {
 }
 
 
-def start(layer, dtype, *n_threads, **environment):
-    root = os.pathsep.join([str(Path(fastnn.__file__).parents[1]), str(Path(__file__).parents[1])])
-    env = {**os.environ, "PYTHONPATH": root, **environment}
+def start(layer, dtype, *n_threads, **settings):
     command = [sys.executable, "-W", "ignore", str(PROGRAM), layer, dtype, *map(str, n_threads)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=environment(**settings), capture_output=True, text=True, timeout=300)
 
 
-def report(layer, dtype, *n_threads, **environment):
-    result = start(layer, dtype, *n_threads, **environment)
+def report(layer, dtype, *n_threads, **settings):
+    result = start(layer, dtype, *n_threads, **settings)
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout.splitlines()[-1])
     if answer == "no tbb":

@@ -2,11 +2,9 @@
 
 import contextlib
 import gc
-import os
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -14,6 +12,7 @@ import engine_cases
 import numpy as np
 import pytest
 from engine_cases import Problem, everything, small_steps
+from processes import environment
 from strategies import Canaries
 
 import fastnn
@@ -125,10 +124,10 @@ print("done")
 """
 
 
-def in_subprocess(code, **environment):
-    paths = [str(Path(__file__).parents[1]), str(Path(fastnn.__file__).parents[1])]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
+def in_subprocess(code, **settings):
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment(**settings), capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect is called as on Linux")

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn
 from fastnn import History
-from fastnn.history import EpochSums
+from fastnn.epochs import EpochSums
 
 RANDOM = np.random.RandomState(0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastnn
-from fastnn.kernels.compiler.cache import fingerprint
+from fastnn.kernels.compiler.cache import FINGERPRINT, fingerprint
 
 pytestmark = pytest.mark.needs_jit
 
@@ -59,7 +59,7 @@ def copied(folder):
 
 
 def edit(package, old, new):
-    path = package / "kernels" / "activations.py"
+    path = package / "kernels" / "formulas" / "activations.py"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
@@ -78,18 +78,21 @@ def test_editing_a_callee_in_another_file_recompiles(tmp_path):
     assert numbers(run(cache, root=package.parent)) == FRESH_AND_EDITED
 
 
-@pytest.mark.parametrize("file", ["deeper/__init__.py", "deeper/still/some.pyc"])
+@pytest.mark.parametrize("file", ["top.py", "deeper/__init__.py", "deeper/still/some.pyc"])
 def test_modules_in_subfolders_count(tmp_path, monkeypatch, file):
     package = tmp_path / "like_kernels"
-    path = package / file
-    path.parent.mkdir(parents=True)
-    (package / "cache.py").touch()
+    for path in (package / file, package / "compiler" / "cache.py"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"one")
     monkeypatch.syspath_prepend(tmp_path)
-    path.write_bytes(b"one")
     before = fingerprint("like_kernels")
     assert fingerprint("like_kernels") == before is not None
-    path.write_bytes(b"two")
+    (package / file).write_bytes(b"two")
     assert fingerprint("like_kernels") not in (before, None)
+
+
+def test_the_fingerprint_is_that_of_all_kernels():
+    assert fingerprint("fastnn.kernels") == FINGERPRINT is not None
 
 
 def zipped(package, archive):

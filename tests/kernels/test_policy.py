@@ -21,12 +21,22 @@ def code_of(path):
     return re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)
 
 
+def files_that_compile(folder):
+    """Return the files, in all subfolders, that choose how they are compiled."""
+    paths = folder.rglob("*.py")
+    return [path.name for path in paths if re.search(r"\bn?jit\b|fastmath|error_model|inttoptr", code_of(path))]
+
+
 def test_only_the_policy_compiles():
     # `inner`, `kernel` and `parallel_kernel` are the only ways to compile, so that no kernel has flags of its own.
-    for path in KERNELS.rglob("*.py"):
-        if path.name == "policy.py":
-            continue
-        assert not re.search(r"\bn?jit\b|fastmath|error_model|inttoptr", code_of(path)), path.name
+    assert files_that_compile(KERNELS) == ["policy.py"]
+
+
+def test_a_kernel_in_a_subfolder_that_compiles_is_seen(tmp_path):
+    (tmp_path / "matmul" / "deeper").mkdir(parents=True)
+    (tmp_path / "matmul" / "deeper" / "fast.py").write_text("@numba.njit(fastmath=True)\ndef f(): ...\n")
+    (tmp_path / "matmul" / "dots.py").write_text("from fastnn.kernels.compiler.policy import kernel\n")
+    assert files_that_compile(tmp_path) == ["fast.py"]
 
 
 def test_the_policy_has_exact_arithmetic():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from processes import environment
 
-import fastnn
 from fastnn.engine import runtime
 from fastnn.kernels.compiler import policy, simd
 from fastnn.kernels.program import teamwork
@@ -21,9 +21,8 @@ PROGRAM = Path(__file__).parents[1] / "programs" / "team_program.py"
 LAYERS = ["omp", "tbb", "workqueue"]
 
 
-def start(layer, scenario, *arguments, **environment):
-    root = os.pathsep.join([str(Path(fastnn.__file__).parents[1]), str(Path(__file__).parents[1])])
-    env = {**os.environ, "NUMBA_NUM_THREADS": "4", "PYTHONPATH": root, **environment}
+def start(layer, scenario, *arguments, **settings):
+    env = environment(**{"NUMBA_NUM_THREADS": "4", **settings})
     command = [sys.executable, "-W", "ignore", str(PROGRAM), layer, scenario, *map(str, arguments)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -25,7 +25,9 @@ from numba.misc.appdirs import AppDirs
 
 from fastnn.kernels.compiler.host import LEVEL
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+# All kernels, of which any may be part of another's machine code.
+_KERNELS = __package__.rpartition(".")[0]
+_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Settings of numba that change what is compiled.
 _SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
@@ -50,10 +52,10 @@ def fingerprint(package):
     except Exception:  # whoever imports otherwise than from files may raise anything
         return None
     # The folders of an application frozen into one file hold other things than the code that runs.
-    return digest.hexdigest() if os.path.basename(__file__) in names else None
+    return digest.hexdigest() if f"compiler/{os.path.basename(__file__)}" in names else None
 
 
-FINGERPRINT = fingerprint(__package__)
+FINGERPRINT = fingerprint(_KERNELS)
 
 
 def _digest(*parts):
@@ -69,7 +71,7 @@ def _folders(chosen):
     name = f"fastnn_{FINGERPRINT[:16]}"
     if chosen:
         return (os.path.join(os.path.abspath(chosen), name),)
-    beside = (os.path.join(_HERE, "__pycache__"),) if os.path.isdir(_HERE) else ()
+    beside = (os.path.join(_FOLDER, "__pycache__"),) if os.path.isdir(_FOLDER) else ()
     own = AppDirs(appname="numba", appauthor=False).user_cache_dir
     # Without a home it is "~/.cache", in whatever folder the process happens to be.
     return (*beside, os.path.join(own, name)) if os.path.isabs(own) else beside

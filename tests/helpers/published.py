@@ -116,7 +116,7 @@ def moons() -> tuple[np.ndarray, np.ndarray]:
 def football_file() -> Path:
     """Return the place of data.mat, or skip: the file is not ours to ship."""
     given = os.environ.get("FASTNN_DATA_MAT")
-    file = Path(given) if given else Path(__file__).parents[2] / "shared" / "data" / "data.mat"
+    file = Path(given) if given else Path(__file__).parents[3] / "shared" / "data" / "data.mat"
     if not file.is_file():
         pytest.skip(f"the football data set is not at {file}; FASTNN_DATA_MAT may point to it")
     return file
