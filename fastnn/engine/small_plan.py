@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.specs.model import Model
