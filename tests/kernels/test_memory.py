@@ -15,39 +15,30 @@ import fastnn.kernels
 from fastnn.engine import runtime
 from fastnn.kernels.program import entries, teamwork
 
-# Kernels, called as such.
-
 
 def kernel_modules():
-    """All modules of `fastnn.kernels` but the compiler's."""
-    for module in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels."):
-        if not module.ispkg and ".compiler." not in module.name:
-            yield importlib.import_module(module.name)
+    names = [module.name for module in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels.")]
+    return [importlib.import_module(name) for name in names]
 
 
 def kernel_named(name):
-    # The course's functions are all that Python calls by their own names.
     for module in kernel_modules():
-        found = getattr(module, name, None)
-        if found is not None and ".course." in module.__name__:
-            return found
+        if hasattr(module, name):
+            return getattr(module, name)
     raise LookupError(name)
 
 
-def entry_kernels(ways_in=False):
-    """Dispatchers of `fastnn.kernels` that Python may call, the ways into the engine's body only with `ways_in`."""
+def entry_kernels():
+    """Dispatchers of `fastnn.kernels` that Python may call, but for those that run the engine's body."""
     from numba.core.registry import CPUDispatcher
 
-    found = {}
-    for module in kernel_modules():
-        if module is entries and not ways_in:
-            continue
-        for name, value in vars(module).items():
-            options = getattr(value, "targetoptions", {})
-            inner = options.get("no_cpython_wrapper")
-            if isinstance(value, CPUDispatcher) and not inner:
-                found[name] = value
-    return found
+    return {
+        name: value
+        for module in kernel_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, CPUDispatcher) and not value.targetoptions.get("no_cpython_wrapper")
+        if value not in vars(entries).values()
+    }
 
 
 def run(name, variant, dtype, shape, n_threads, memory=None):
@@ -206,5 +197,5 @@ def test_every_parallel_kernel_has_a_parallel_region(tmp_path):
 
 @pytest.mark.needs_jit
 def test_only_the_ways_into_a_body_for_one_thread_have_none():
-    serial = {name for name, kernel in entry_kernels(ways_in=True).items() if not kernel.targetoptions.get("parallel")}
-    assert serial == {"serial", "one"}
+    kernels = {**entry_kernels(), "serial": entries.serial, "parallel": entries.parallel, "one": entries.one}
+    assert {name for name, kernel in kernels.items() if not kernel.targetoptions.get("parallel")} == {"serial", "one"}
