@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fastnn import checks
 
-__all__ = ["HIDDEN_ACTIVATIONS", "LOSSES", "OUTPUTS", "SMOOTHED", "checked_loss"]
+__all__ = ["HIDDEN_ACTIVATIONS", "LOSSES", "OUTPUTS", "SMOOTHED", "checked_loss", "name_of"]
 
 HIDDEN_ACTIVATIONS = (
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
@@ -58,3 +58,8 @@ def checked_loss(loss: str | Callable | None, output: str) -> str | Callable:
             raise ValueError("loss of a softmax output must be 'cross_entropy', got a function")
         return loss
     return checks.one_of(f"loss of a {output} output", loss, LOSSES[output])
+
+
+def name_of(choice: object) -> str:
+    """Return the name of an activation or a loss, be it a word or a function."""
+    return choice if isinstance(choice, str) else getattr(choice, "__name__", repr(choice))

@@ -1,14 +1,14 @@
-"""Where things lie in the workspace of a small network's training; see `fastnn.kernels.program.small`."""
+"""The plan that goes panel by panel, for the training of a small network; see `fastnn.kernels.program.small`."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
+from fastnn.engine.plan import Plan, activation_code, is_packed, parameter_places, rounded, stacked, vector_sizes
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.losses import HIDDEN_ACTIVATIONS
-from fastnn.specs.model import Model
+from fastnn.specs.architecture import Architecture
+
+__all__ = ["is_small", "small_plan"]
 
 # A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.
 SMALL_NET = 8192
@@ -27,124 +27,116 @@ PANEL_BLOCKS = at.OFFSETS_STRIDE // 32  # a block has 32 examples at most
 PACKED_ONCE_BYTES = 1 << 20
 
 
-# A layer of fewer outputs has its dW summed along the examples: turning its input would take longer than the sums.
-FEWEST_ROWS = 4
+def is_small(architecture: Architecture, task: int) -> bool:
+    """Whether a task goes by this plan."""
+    return task == at.TRAIN and architecture.n_parameters <= SMALL_NET
 
 
-def is_packed(n_in: int, n_out: int, width: int) -> bool:
-    """Whether a layer's input is stored a second time, packed, for lanes of its dW that run over the inputs."""
-    return n_in >= width and n_out >= FEWEST_ROWS
-
-
-@dataclass(frozen=True)
-class SmallPlan:
-    """Sizes and places for mini-batches of one size, as numbers of elements.
+def small_plan(architecture: Architecture, batch: int, threads: int, keep_all: bool = False) -> Plan:
+    """Plan the training of a small network on mini-batches of one size.
 
     Parameters
     ----------
-    model : Model
-        Network and its training.
+    architecture : Architecture
+        The network.
     batch : int
         Examples in a mini-batch.
+    threads : int
+        Threads that work on it, at most.
+    keep_all : bool
+        Whether the losses of all examples are kept, and not only their sums.
+
+    Returns
+    -------
+    Plan
+        The same for the same arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plan = small_plan(Architecture((2, 5, 1), ("relu",), "sigmoid", np.dtype("f8")), batch=1000, threads=2)
+    >>> plan.most_threads, plan.settings[at.PARTS], plan.settings[at.PANEL]
+    (2, 2, 512)
     """
+    sizes, dtype = architecture.sizes, architecture.dtype
+    depth = len(sizes) - 1
+    lanes, wide, width = vector_sizes(dtype, batch)
+    slack = 4 * lanes
+    weights_at, biases_at, n_parameters = parameter_places(sizes)
+    over_inputs = [*(batch > 1 and is_packed(n_in, n_out, wide) for n_in, n_out in pairwise(sizes)), False]
 
-    model: Model
-    batch: int
+    blocks = -(-batch // width)
+    parts = max(1, min(1 << sum(batch * n_parameters >= limit for limit in PART_WORK), blocks // 2))
+    per_example = 2 * sum(sizes) + sum(n for n, by in zip(sizes, over_inputs, strict=True) if by)
+    fitting = PANEL_BYTES // (per_example * dtype.itemsize * width)
+    panel = width * max(1, min(max(2, fitting), PANEL_BLOCKS, -(-batch // (width * parts))))
 
-    @property
-    def lanes(self) -> int:
-        """Numbers in a vector."""
-        return 64 // self.model.dtype.itemsize
+    records, tile_in = _records(architecture, over_inputs, panel, lanes, weights_at, biases_at)
+    copy = COPY_VECTORS * lanes if panel >= MANY * width and max(sizes[1:]) >= LONG else 0
+    scratch = tile_in + copy + 4 * wide
+    part_size = rounded(n_parameters, wide) + wide
 
-    @property
-    def width(self) -> int:
-        """Examples in a block, of which panels consist."""
-        return 1 if self.batch == 1 else 2 * self.lanes
+    packed_once = batch * dtype.itemsize * (3 * sizes[0] + sizes[-1]) <= PACKED_ONCE_BYTES
+    inputs = max(panel * threads, rounded(batch, wide) if packed_once else 0)
+    x_size, packed_size = records[at.A_AT], records[at.T_AT]
+    (_, packed_in, targets_in, factors_in), acts_size = stacked(
+        (x_size * inputs, packed_size * inputs, sizes[-1] * inputs, inputs), wide
+    )
+    return Plan(
+        at.TRAIN, batch, threads, min(threads, parts), packed_once,
+        settings={
+            at.TASK: at.TRAIN, at.DEPTH: depth, at.BATCH: batch, at.WIDTH: width, at.LANES: lanes,
+            at.N_PARAMETERS: n_parameters, at.N_SLOTS: 1, at.SCRATCH_SIZE: scratch, at.TARGETS_IN: targets_in,
+            at.FACTORS_IN: factors_in, at.TILE_IN: tile_in, at.PARTS: parts, at.PART_SIZE: part_size, at.PANEL: panel,
+            at.PACKED_IN: packed_in, at.TERMS_KEPT: keep_all,
+        },
+        layers={
+            at.SIZES: sizes, at.WEIGHTS_AT: tuple(weights_at), at.BIASES_AT: tuple(biases_at),
+            at.RECORDS: tuple(records),
+        },
+        numbers={
+            # Panels are packed in whole squares, which reach so many rows behind the last one.
+            at.ACTS: acts_size + lanes * width + slack,
+            at.TERMS: (rounded(batch, width) if keep_all else threads * panel) + slack,
+            at.GRADS: n_parameters + slack,
+            at.PART_GRADS: (parts - 1) * part_size + slack,
+            at.SCRATCH: scratch * threads,
+        },
+        sums={at.WEIGHT_SUMSQ: 1, at.GRAD_SUMSQ: 1, at.PART_LOSSES: parts},
+    )  # fmt: skip
 
-    @property
-    def parts(self) -> int:
-        """Parts of a mini-batch, each with gradients of its own."""
-        blocks = -(-self.batch // self.width)
-        work = self.batch * self.model.n_parameters
-        return max(1, min(1 << sum(work >= limit for limit in PART_WORK), blocks // 2))
 
-    @property
-    def panel(self) -> int:
-        """Examples in a panel, at most."""
-        sizes = self.model.sizes
-        packed = sum(n for n, by in zip(sizes, self.over_inputs, strict=False) if by)
-        per_example = 2 * sum(sizes) + packed
-        fitting = PANEL_BYTES // (per_example * self.model.dtype.itemsize * self.width)
-        blocks = -(-self.batch // (self.width * self.parts))
-        return self.width * max(1, min(max(2, fitting), PANEL_BLOCKS, blocks))
-
-    @property
-    def over_inputs(self) -> list[bool]:
-        """Of each layer but the last: whether its activations are packed, for the dW of the next."""
-        wide = 2 * self.lanes
-        return [self.batch > 1 and is_packed(n_in, n_out, wide) for n_in, n_out in pairwise(self.model.sizes)]
-
-    @property
-    def stays(self) -> bool:
-        """Whether a mini-batch of all examples may stay where it was gathered."""
-        return (
-            self.batch * self.model.dtype.itemsize * (3 * self.model.sizes[0] + self.model.sizes[-1])
-            <= PACKED_ONCE_BYTES
-        )
-
-    def lay_out(self, settings: np.ndarray, threads: int) -> tuple[np.ndarray, int]:
-        """Fill in the settings; return the records of all layers, and the numbers that inputs and targets need."""
-        sizes, wide, panel = self.model.sizes, 2 * self.lanes, self.panel
-
-        def rounded(n: int, unit: int = wide) -> int:
-            return -(-n // unit) * unit
-
-        records = np.zeros((len(sizes), at.RECORD), np.int64)
-        over_inputs = [*self.over_inputs, False]
-        x_size = rounded(sizes[0], self.lanes) if over_inputs[0] else sizes[0] + 1
-        packed_size = rounded(sizes[0]) if over_inputs[0] else 0
-        records[0, [at.A_AT, at.T_AT]] = x_size, packed_size
-        start = end = 0
-        for layer, n in enumerate(sizes):
-            record = records[layer]
-            record[at.UNITS], record[at.OVER_INPUTS] = n, over_inputs[layer]
-            if layer == 0:
-                continue
-            n_in = sizes[layer - 1]
-            record[at.W_AT], record[at.B_AT] = start, start + n * n_in
-            start += n * (n_in + 1)
+def _records(
+    architecture: Architecture, over_inputs: list[bool], panel: int, lanes: int, weights_at: list[int],
+    biases_at: list[int],
+) -> tuple[list[int], int]:  # fmt: skip
+    """Return the layers' records, one behind the other, and the end of what they need of a thread's SCRATCH."""
+    sizes, wide = architecture.sizes, 2 * lanes
+    records, end = [0] * (len(sizes) * at.RECORD), 0
+    for layer, n in enumerate(sizes):
+        record = dict.fromkeys(range(at.RECORD), 0)
+        record[at.UNITS], record[at.OVER_INPUTS] = n, over_inputs[layer]
+        if layer == 0:
+            record[at.A_AT] = rounded(n, lanes) if over_inputs[0] else n + 1
+            record[at.T_AT] = rounded(n, wide) if over_inputs[0] else 0
+        else:
+            record[at.W_AT], record[at.B_AT] = weights_at[layer], biases_at[layer]
             is_last = layer == len(sizes) - 1
-            code = at.USERS_OWN if is_last else _code(self.model.hidden[layer - 1])
-            record[at.CODE] = code
+            record[at.CODE] = at.USERS_OWN if is_last else activation_code(architecture.hidden[layer - 1])
             # Panels are packed in whole squares, which reach beyond the last unit; there also are the ones.
-            needed = {at.A_AT: (rounded(n, self.lanes) + 1) * panel}
+            needed = {at.A_AT: (rounded(n, lanes) + 1) * panel}
             # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
-            in_place = at.A_AT if code == HIDDEN_ACTIVATIONS.index("relu") else at.SLOPES_AT
+            in_place = at.A_AT if record[at.CODE] == HIDDEN_ACTIVATIONS.index("relu") else at.SLOPES_AT
             if is_last:
                 needed[at.D_AT] = n * panel
             elif in_place == at.SLOPES_AT:
                 needed[at.SLOPES_AT] = n * panel
             if over_inputs[layer]:
-                needed[at.T_AT] = rounded(n) * panel
+                needed[at.T_AT] = rounded(n, wide) * panel
             for place, size in needed.items():
                 record[place] = end
-                end += rounded(size)
+                end += rounded(size, wide)
             if not is_last:
                 record[at.D_AT] = record[in_place]
-        settings[at.PARTS], settings[at.PANEL], settings[at.WIDTH] = self.parts, panel, self.width
-        settings[at.PART_SIZE] = rounded(start) + wide
-        settings[at.TILE_IN] = end
-        if panel >= MANY * self.width and max(sizes[1:]) >= LONG:
-            end += COPY_VECTORS * self.lanes
-        settings[at.SCRATCH_SIZE] = end + 4 * wide
-        inputs = panel * threads
-        if self.stays:
-            inputs = max(inputs, rounded(self.batch))
-        settings[at.PACKED_IN] = rounded(x_size * inputs)
-        settings[at.TARGETS_IN] = settings[at.PACKED_IN] + rounded(packed_size * inputs)
-        settings[at.FACTORS_IN] = settings[at.TARGETS_IN] + rounded(sizes[-1] * inputs)
-        return records, int(settings[at.FACTORS_IN]) + rounded(inputs)
-
-
-def _code(hidden):
-    return at.USERS_OWN if callable(hidden) else HIDDEN_ACTIVATIONS.index(hidden)
+        records[layer * at.RECORD : (layer + 1) * at.RECORD] = record.values()
+    return records, end
