@@ -51,6 +51,8 @@ parameters = model(X, X[:1] > 0, [2, 5, 1], "adam", decay=lambda rate, epoch, de
 v, s = initialize_adam(parameters)
 parameters, v, s = update_parameters_with_adam(parameters, {"dW1": X}, v, s, 1)
 cost: np.floating = fastnn.initialization.compute_loss([[0.5]], [[1]])
+classifier = fastnn.MLPClassifier((16,), activation="gelu", solver="adamw", learning_rate=Cosine(0.01, 100))
+fastnn.plot_decision_boundary(classifier, X.T, X[0] > 0)
 W1: np.ndarray = fastnn.reference.Network([2, 1]).parameters["W1"]
 """,
     "wrong": """
@@ -74,6 +76,8 @@ fastnn.plot_history([1.0, 2.0])  # arg-type
 fastnn.plot_decision_boundary(net.seed, [[1.0, 2.0]], [1])  # arg-type
 model([[1.0]], [[1]], [1, 1], "adma")  # arg-type
 fastnn.reference.Newtork([2, 1])  # attr-defined
+fastnn.MLPClassifier(solver="adma")  # arg-type
+fastnn.MLPRegressor(los="poisson")  # call-arg
 """,
 }
 

@@ -5,7 +5,7 @@ kernels (float16 parameters) go to the reference.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,14 +55,14 @@ def compiled_dtype(*arrays: np.ndarray) -> np.dtype | None:
     return _FLOAT64
 
 
-def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return the array contiguous and of that dtype, itself if it is so already."""
+def ready(array: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
+    """Return the array contiguous and of that dtype (None: its own), itself if it is so already."""
     if array.dtype is dtype and array.flags.c_contiguous:
         return array
     return np.ascontiguousarray(array, dtype)
 
 
-def _activation(x: np.ndarray, dtype: np.dtype, activation: int, element_ns: float) -> np.ndarray:
+def _activation(x: np.ndarray, dtype: np.dtype | None, activation: int, element_ns: float) -> np.ndarray:
     """Return the activation of x, in a fresh array or as a scalar."""
     if x.ndim != 2:  # kernels are compiled for matrices
         out = _activation(x.reshape(1, -1), dtype, activation, element_ns)
@@ -227,20 +227,24 @@ def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floa
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
     if dtype is None or compiled_dtype(A) is None:
-        return (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
+        summed: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
+        return summed
     terms = np.empty(A.size, dtype)
-    total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
-    return dtype.type(total)
+    cost: np.floating = dtype.type(
+        launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
+    )
+    return cost
 
 
 def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
     """Return the mean cross-entropy over examples, leaving out NaN as the course does."""
-    return 1.0 / Y.shape[1] * total_cross_entropy(A, Y, skip_nan=True)
+    cost: np.floating = 1.0 / Y.shape[1] * total_cross_entropy(A, Y, skip_nan=True)
+    return cost
 
 
 def squared_weights(parameters: Arrays) -> np.floating:
     """Return the sum of the squares of all weights."""
-    total = 0
+    total: Any = 0
     for layer in range(1, len(parameters) // 2 + 1):
         W = parameters[f"W{layer}"]
         dtype = compiled_dtype(W)
@@ -250,7 +254,8 @@ def squared_weights(parameters: Arrays) -> np.floating:
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)
         matrix = W if W.ndim == 2 else W.reshape(1, -1)  # kernels are compiled for matrices
         total = total + dtype.type(launch(square_sum, RELU_NS * W.size, ready(matrix, dtype), partial))
-    return total
+    squares: np.floating = total
+    return squares
 
 
 @documented_as(propagation.predict)

@@ -1,6 +1,17 @@
-"""What the docstrings of both estimators share."""
+"""What the docstrings and the signatures of both estimators share."""
 
-__all__ = ["documented"]
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from fastnn.activations import Activation
+
+__all__ = ["EstimatorActivation", "Rate", "Solver", "documented"]
+
+EstimatorActivation = Activation | Literal["logistic"]
+Solver = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"]
+Rate = Literal["constant", "invscaling", "adaptive"] | Callable[[int], float]
+
+Estimator = TypeVar("Estimator", bound=type)
 
 SHARED = """hidden_layer_sizes : array-like of int, default=(100,)
         Units of each hidden layer.
@@ -74,7 +85,7 @@ ATTRIBUTES = """coefs_, intercepts_ : list of numpy.ndarray
         The network itself."""
 
 
-def documented(cls: type) -> type:
+def documented(cls: Estimator) -> Estimator:
     """Fill in what both docstrings share."""
-    cls.__doc__ = cls.__doc__.replace("{parameters}", SHARED).replace("{attributes}", ATTRIBUTES)
+    cls.__doc__ = str(cls.__doc__).replace("{parameters}", SHARED).replace("{attributes}", ATTRIBUTES)
     return cls

@@ -8,7 +8,7 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef] # instead of what could not be imported
         """Nothing: this scikit-learn has no callbacks."""
 
 
@@ -56,7 +56,7 @@ class FitTasks:
     def __call__(self, owner: Any, history: History) -> bool:
         """End an epoch; whether a callback wants no further ones."""
         epoch, self._epoch = self._epoch, None
-        ends = epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._weights)
+        ends: bool = epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._weights)
         self._epochs -= 1
         if not ends and self._epochs:
             self._begin_epoch()
