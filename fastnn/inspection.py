@@ -102,7 +102,8 @@ def plot_history(source: History | Fitted, axes: "Axes | None" = None) -> "Axes"
     axes.set_title("Training history", pad=26)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg] # of the MaxNLocator that it is
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)
     axes.grid(alpha=0.3)
     top = axes
     if history.validation_score:

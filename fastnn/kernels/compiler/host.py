@@ -17,7 +17,7 @@ TILES = {
 }
 
 # Numba makes the names of its settings when it is imported.
-JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
+JIT = not config.DISABLE_JIT
 
 
 def _level():

@@ -106,7 +106,7 @@ class Traced:
     def __ne__(self, other):
         return self._compare("!=", other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] # as Python does for a class with an __eq__ of its own
     __radd__, __rmul__ = __add__, __mul__
 
 
