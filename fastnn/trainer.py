@@ -43,7 +43,7 @@ class Trainer:
     network : Network
         What to train.
     optimizer : Optimizer
-        `fastnn.SGD`, `Momentum`, `RMSProp`, `Adam`, `AMSGrad`, `AdamW` or `LBFGS`.
+        Of `fastnn.optimizers`, such as `fastnn.Adam` or `fastnn.SGD`.
     loss : str or callable, optional
         A name of `fastnn.losses.LOSSES` for the network's output, the first of them by default: ``"squared_error"`` for
         linear, ``"binary_cross_entropy"`` for sigmoid, ``"cross_entropy"`` for softmax. Or, unless the output is
