@@ -17,6 +17,7 @@ __all__ = [
     "AMSGrad",
     "Adam",
     "AdamW",
+    "Descent",
     "Momentum",
     "Optimizer",
     "RMSProp",
@@ -82,7 +83,14 @@ class Optimizer(checks.CheckedSettings):
 
 
 @dataclass(frozen=True)
-class SGD(Optimizer):
+class Descent(Optimizer):
+    """What all optimisers with a learning rate are: all but `LBFGS`."""
+
+    learning_rate: LearningRate
+
+
+@dataclass(frozen=True)
+class SGD(Descent):
     """Gradient descent, plain or with momentum in its classical or Nesterov's form.
 
     Without momentum theta <- theta - rate g. With momentum v <- momentum v - rate g and theta <- theta + v, or with
@@ -135,7 +143,7 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class Momentum(Optimizer):
+class Momentum(Descent):
     """Gradient descent along the average of past gradients: the course's momentum.
 
     v <- beta v + (1 - beta) g and theta <- theta - rate v.
@@ -177,7 +185,7 @@ class Momentum(Optimizer):
 
 
 @dataclass(frozen=True)
-class RMSProp(Optimizer):
+class RMSProp(Descent):
     """Gradient descent scaled by the root of the mean square of past gradients.
 
     s <- rho s + (1 - rho) g^2 and theta <- theta - rate g / (sqrt(s) + epsilon).
@@ -224,12 +232,11 @@ class RMSProp(Optimizer):
         return UpdateRule("rmsprop", "s", beta2=self.rho, epsilon=self.epsilon)
 
 
-class _Moments(Optimizer):
+class _Moments(Descent):
     """The checks that Adam and its variants share."""
 
     __slots__ = ()
 
-    learning_rate: LearningRate
     beta1: float
     beta2: float
     epsilon: float

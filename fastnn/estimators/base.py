@@ -20,10 +20,11 @@ from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.estimators import export
 from fastnn.estimators.fitting import StochasticFit, fit_lbfgs
 from fastnn.estimators.sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
-from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream, rule_of
+from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
+from fastnn.losses import LossName, Output
 from fastnn.network import Network
 from fastnn.specs.architecture import Architecture
 from fastnn.specs.objective import Objective, dropout_rates
@@ -90,7 +91,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Return checked X, and y as numbers: labels (m,), or (m, n_outputs)."""
         raise NotImplementedError
 
-    def _output(self) -> tuple[str, str, str]:
+    def _output(self) -> tuple[Output, LossName, str]:
         """Return the network's output, its loss, and scikit-learn's name of the output."""
         raise NotImplementedError
 
@@ -221,7 +222,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _begin_curves(self) -> None:
         """Set what the epochs of a stochastic solver fill."""
-        self.loss_curve_ = []
+        self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
         self.best_loss_ = np.inf
         self.validation_scores_ = self.best_validation_score_ = None
@@ -283,7 +284,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         raise ValueError(f"{names} must be writeable to be trained, got a read-only array")
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
+        state: dict[str, Any] = super().__getstate__().copy()
         for name in ("network_", "_views", "_engines"):
             state.pop(name, None)
         if "coefs_" in state:
@@ -322,7 +323,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         l2 = 0.0 if self.solver == "adamw" else float(self.alpha)
         return Training(
             Objective(self._output()[1], l2, dropout, float(self.label_smoothing)),
-            rule_of(self),
             clip_norm=None if self.clip_norm is None else float(self.clip_norm),
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
         )
@@ -347,8 +347,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _threads(self) -> int | None:
         """Threads that the engine may use: in a worker process one, unless the user says otherwise."""
-        if self.n_threads is not None:
-            return self.n_threads
+        n_threads: int | None = self.n_threads
+        if n_threads is not None:
+            return n_threads
         given = os.environ.get("OMP_NUM_THREADS", "")
         if given.isdigit() and int(given) > 0:
             return int(given)
@@ -366,6 +367,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X.shape[1] != len(self.coefs_[0]):
             raise ValueError(f"X must have {len(self.coefs_[0])} features, as coefs_[0] has rows, got {X.shape[1]}")
         network, threads = self._current_network(), self._threads()
+        engine: EstimatorEngine | None
         if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FOR_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector

@@ -87,9 +87,12 @@ class _NoEntropy(np.random.bit_generator.ISeedSequence):
 def random_stream(random_state: Any) -> np.random.RandomState:
     """Return what `sklearn.utils.check_random_state` does, a new one for a number."""
     if not isinstance(random_state, Integral):
-        return check_random_state(random_state)
-    stream = np.random.RandomState(np.random.MT19937(_NoEntropy()))
-    stream.seed(random_state)
+        shared: np.random.RandomState = check_random_state(random_state)
+        return shared
+    no_entropy: Any = _NoEntropy()
+    stream = np.random.RandomState(np.random.MT19937(no_entropy))
+    number: Any = random_state
+    stream.seed(number)
     return stream
 
 
@@ -135,8 +138,8 @@ class RandomOrder:
             self._generator.set_state(self._state)
 
 
-def rule_of(estimator: Any) -> UpdateRule | None:
-    """Return the rule of an estimator's solver; None for L-BFGS."""
+def rule_of(estimator: Any) -> UpdateRule:
+    """Return the rule of an estimator's stochastic solver."""
     beta_1, beta_2, epsilon = estimator.beta_1, estimator.beta_2, estimator.epsilon
     match estimator.solver:
         case "sgd":
@@ -148,18 +151,17 @@ def rule_of(estimator: Any) -> UpdateRule | None:
             return RMSProp(0.0, rho=beta_2, epsilon=epsilon).rule()
         case "adamw":
             return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha).rule()
-        case "adam":
+        case _:
             # The corrections are in the rates; see `StochasticSolver`.
             return replace(Adam(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon).rule(), corrected=False)
-    return None
 
 
 def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
     """Make a state of copies: unpickled arrays may lie in a file, where vectors cannot read, or be of foreign bytes."""
-    moments = [aligned_zeros(array.size, dtype) for array in (v, s, v[:0])]
+    own_v, own_s, no_h = (aligned_zeros(array.size, dtype) for array in (v, s, v[:0]))
     with np.errstate(over="ignore"):
-        moments[0][:], moments[1][:] = v, s
-    return State(*moments, powers=np.array(powers, np.float64), step=step)
+        own_v[:], own_s[:] = v, s
+    return State(own_v, own_s, no_h, np.array(powers, np.float64), step)
 
 
 class StochasticSolver:
@@ -208,7 +210,7 @@ class StochasticSolver:
 
     def overflowed(self) -> bool:
         """Whether a mean square has no end, so that its parameter no longer moves."""
-        return self.state.s.size > 0 and np.maximum.reduce(self.state.s) == np.inf
+        return self.state.s.size > 0 and bool(np.maximum.reduce(self.state.s) == np.inf)
 
     def rates(self, epochs: int, steps: int, seen: int, m: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rates of the steps of the next epochs, `seen` examples after the beginning.
@@ -229,7 +231,8 @@ class StochasticSolver:
         return result, result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
 
     def _inverse(self, seen: int) -> float:
-        return self.learning_rate_init / (seen + 1) ** self.power_t
+        rate: float = self.learning_rate_init / (seen + 1) ** self.power_t
+        return rate
 
     def epoch_ends(self, seen: int) -> None:
         """Let the rate follow its mode."""

@@ -20,6 +20,11 @@ __all__ = ["Engine", "Session"]
 
 quiet = np.errstate(all="ignore")
 
+# Every layer's input and every hidden layer's slope, both after dropout; Z and A of the last layer.
+Pass = tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]
+# What of these, the outputs being A, a backward pass needs.
+Cache = tuple[list[np.ndarray], list[np.ndarray], np.ndarray]
+
 
 class Engine:
     """Computes a network's outputs, costs and gradients, and opens sessions that train it.
@@ -196,7 +201,7 @@ class Engine:
         return self._forward(theta, X)[-1]
 
     @quiet
-    def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, Cache]:
         """Compute the outputs, without dropout, and what `backward` needs.
 
         Parameters
@@ -215,7 +220,7 @@ class Engine:
         return A, (inputs, slopes, A.copy())
 
     @quiet
-    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray]:
+    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: Cache) -> tuple[np.ndarray, np.ndarray]:
         """Carry a derivative by the outputs back to the parameters and the input.
 
         Parameters
@@ -238,8 +243,8 @@ class Engine:
         dZ = output_delta(self.architecture.output, A, dA.astype(self.architecture.dtype))
         return self._backward(theta, inputs, slopes, dZ)
 
-    def _forward(self, theta: np.ndarray, X: np.ndarray, step: int | None = None) -> tuple:
-        """Return every layer's input and every hidden layer's slope, both after dropout; Z and A of the last layer."""
+    def _forward(self, theta: np.ndarray, X: np.ndarray, step: int | None = None) -> Pass:
+        """Pass examples through the network, with the masks of a step if it is given."""
         layers = self.architecture.split(theta)
         A = X.astype(self.architecture.dtype) * self._mask(0, X.shape[1], step)  # (n_0, m)
         inputs, slopes = [A], []
