@@ -87,17 +87,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return imported(f"{__name__}.version").installed_version()
-    if name in _MODULES:
-        return imported(f"{__name__}.{name}")
-    for module, names in _HOMES.items():
-        if name in names:
-            value = getattr(imported(f"{__name__}.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker is told the names above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return imported(f"{__name__}.version").installed_version()
+        if name in _MODULES:
+            return imported(f"{__name__}.{name}")
+        for module, names in _HOMES.items():
+            if name in names:
+                value = getattr(imported(f"{__name__}.{module}"), name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

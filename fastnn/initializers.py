@@ -1,16 +1,23 @@
 """Initial weights of the engine's networks."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn import checks
 
-__all__ = ["INITIALIZERS", "draw_weights"]
+__all__ = ["INITIALIZERS", "Initializer", "draw_weights"]
+
+Initializer = Literal[
+    "zeros", "normal", "he", "he_uniform", "glorot", "glorot_uniform", "lecun", "lecun_uniform",
+]  # fmt: skip
+INITIALIZERS: tuple[Initializer, ...] = get_args(Initializer)
 
 # Variance of a weight from the sizes before and after it, and whether weights are uniform.
-_SPREADS = {
+_SPREADS: dict[Initializer, tuple[Callable[[int, int], float], bool]] = {
     "zeros": (lambda n_in, n_out: 0.0, False),
     "normal": (lambda n_in, n_out: 0.01**2, False),
     "he": (lambda n_in, n_out: 2.0 / n_in, False),
@@ -21,10 +28,10 @@ _SPREADS = {
     "lecun_uniform": (lambda n_in, n_out: 1.0 / n_in, True),
 }
 
-INITIALIZERS = tuple(_SPREADS)
 
-
-def draw_weights(initializer: str, layer_sizes: Sequence[int], seed: int | None = None) -> list[np.ndarray]:
+def draw_weights(
+    initializer: Initializer, layer_sizes: Sequence[int], seed: int | None = None
+) -> list[NDArray[np.float64]]:
     """Draw the weights of a network, layer by layer; biases start at zero and are not drawn.
 
     Parameters

@@ -5,7 +5,7 @@ elsewhere call ``matplotlib.pyplot.show``.
 """
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from fastnn.network import Network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["plot_decision_boundary", "plot_history"]
 
@@ -35,7 +36,20 @@ _FEW, _LONG = 20, 200
 _MANY = 2000
 
 
-def plot_history(source: Any, axes: "Axes | None" = None) -> "Axes":
+class Fitted(Protocol):
+    """What has a history to draw: an estimator."""
+
+    @property
+    def history_(self) -> History: ...
+
+
+class Predictor(Protocol):
+    """What predicts a value or a class for each row."""
+
+    def predict(self, X: Any, /) -> ArrayLike: ...
+
+
+def plot_history(source: History | Fitted, axes: "Axes | None" = None) -> "Axes":
     """Draw losses by epoch, and the validation score if there is one.
 
     Parameters
@@ -88,7 +102,7 @@ def plot_history(source: Any, axes: "Axes | None" = None) -> "Axes":
     axes.set_title("Training history", pad=26)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg] # of the MaxNLocator that it is
     axes.grid(alpha=0.3)
     top = axes
     if history.validation_score:
@@ -102,8 +116,8 @@ def plot_history(source: Any, axes: "Axes | None" = None) -> "Axes":
 
 
 def plot_decision_boundary(
-    estimator: Any,
-    X: Any,
+    estimator: Predictor,
+    X: ArrayLike,
     y: ArrayLike,
     axes: "Axes | None" = None,
     resolution: int = 200,
@@ -160,8 +174,8 @@ def plot_decision_boundary(
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"X must have shape (m, 2) to be drawn in the plane, got shape {points.shape}")
     checks.require_finite("X", points)
-    X, points = X if framed else points, points.astype(np.float64)
-    y = np.asarray(y)
+    rows: Any = X if framed else points
+    points, y = points.astype(np.float64), np.asarray(y)
     if y.shape not in ((len(points),), (len(points), 1)):
         raise ValueError(f"y must have shape ({len(points)},), one value for each row of X, got shape {y.shape}")
     y = y.ravel()
@@ -173,10 +187,11 @@ def plot_decision_boundary(
     low, high = points.min(axis=0), points.max(axis=0)
     margin = np.where(high > low, 0.1 * (high - low), 0.5 * np.maximum(1.0, abs(low)))
     ticks = [np.linspace(low[k] - margin[k], high[k] + margin[k], resolution) for k in range(2)]
-    grid = _like(X, np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2))
-    predicted, fitted = _predicted(estimator, grid), _predicted(estimator, X)
+    grid = _like(rows, np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2))
+    predicted, fitted = _predicted(estimator, grid), _predicted(estimator, rows)
     if _classifies(estimator, y):
-        shares = np.asarray(estimator.predict_proba(grid)) if probabilities else None
+        classifier: Any = estimator
+        shares = np.asarray(classifier.predict_proba(grid)) if probabilities else None
         _draw_regions(axes, ticks, predicted, shares, points, y)
         score = f"accuracy {np.mean(fitted == y):.3f}"
     else:
@@ -185,7 +200,7 @@ def plot_decision_boundary(
         spread = np.square(y - y.mean()).sum()
         score = f"R2 {1 - np.square(y - fitted).sum() / spread:.3f}" if spread else ""
     axes.set_title(": ".join(part for part in (type(estimator).__name__, score) if part))
-    names = list(X.columns) if framed else ["$x_1$", "$x_2$"]
+    names = list(rows.columns) if framed else ["$x_1$", "$x_2$"]
     axes.set_xlabel(str(names[0]))
     axes.set_ylabel(str(names[1]))
     axes.set_xlim(ticks[0][0], ticks[0][-1])
@@ -193,7 +208,7 @@ def plot_decision_boundary(
     return axes
 
 
-def _curve(axes: "Axes", history: History, name: str, label: str, colour: str, dashes: str) -> Any:
+def _curve(axes: "Axes", history: History, name: str, label: str, colour: str, dashes: str) -> "Line2D":
     """Draw a list of a history, and return the line."""
     values = np.array(getattr(history, name))
     missing = ~np.isfinite(values)
@@ -242,8 +257,8 @@ def _draw_regions(
     for k, name in enumerate(classes):
         of_class = y == name
         axes.scatter(
-            *points[of_class].T, s=22, color=dark[k], marker=_MARKERS[k % len(_MARKERS)], edgecolors="white",
-            linewidths=0.5, label=str(name),
+            points[of_class, 0], points[of_class, 1], s=22, color=dark[k], marker=_MARKERS[k % len(_MARKERS)],
+            edgecolors="white", linewidths=0.5, label=str(name),
         )  # fmt: skip
     axes.legend(title="class", loc="best" if len(points) <= _MANY else "upper right")
 
@@ -263,11 +278,13 @@ def _draw_contours(
     values = np.ma.masked_invalid(predicted.reshape(ticks[1].size, ticks[0].size))
     # cividis looks alike to people with any colour vision.
     filled = axes.contourf(*ticks, values, levels=levels, cmap="cividis", zorder=0)
-    axes.scatter(*points.T, c=y, s=22, cmap=filled.cmap, norm=filled.norm, edgecolors="white", linewidths=0.7)
+    x1, x2 = points.T
+    norm: Any = filled.norm  # hints call it a Norm here, a Normalize below
+    axes.scatter(x1, x2, c=y, s=22, cmap=filled.cmap, norm=norm, edgecolors="white", linewidths=0.7)
     axes.figure.colorbar(filled, ax=axes, label="value")
 
 
-def _predicted(estimator: Any, X: Any) -> np.ndarray:
+def _predicted(estimator: Predictor, X: Any) -> np.ndarray:
     """Return one prediction for each row."""
     values = np.asarray(estimator.predict(X))
     if values.shape not in ((len(X),), (len(X), 1)):
@@ -275,7 +292,7 @@ def _predicted(estimator: Any, X: Any) -> np.ndarray:
     return values.ravel()
 
 
-def _classifies(estimator: Any, y: np.ndarray) -> bool:
+def _classifies(estimator: Predictor, y: np.ndarray) -> bool:
     """Tell whether predictions are classes."""
     if hasattr(estimator, "classes_"):
         return True
@@ -292,9 +309,9 @@ def _like(X: Any, points: np.ndarray) -> Any:
     return points.astype(dtype) if np.dtype(dtype).kind == "f" else points
 
 
-def _checked_axes(name: str, axes: Any) -> "Axes":
+def _checked_axes(name: str, axes: "Axes | None") -> "Axes":
     """Return the caller's axes, or those of a new figure."""
-    Axes = checks.needed_module("matplotlib.axes", "matplotlib", name).Axes
+    Axes: type = checks.needed_module("matplotlib.axes", "matplotlib", name).Axes
     if axes is None:
         return _new_axes()
     if not isinstance(axes, Axes):
@@ -307,7 +324,8 @@ def _new_axes() -> "Axes":
     if threading.current_thread() is threading.main_thread():
         pyplot = imported("matplotlib.pyplot")
         try:
-            return pyplot.subplots(layout="constrained")[1]
+            axes: Axes = pyplot.subplots(layout="constrained")[1]
+            return axes
         except ImportError:  # the backend that was asked for needs a display
             pass
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -1,7 +1,7 @@
 """Ctrl-C while code is loaded, or while compiled code changes weights and moments."""
 
 # Not `signal`, which makes enumerations of what these take and return, at every fit.
-import _signal as signal
+import _signal as signal  # type: ignore[import-not-found] # CPython's own, which typeshed leaves out
 import importlib
 import os
 import sys

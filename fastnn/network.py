@@ -6,13 +6,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
-from fastnn.activations import HIDDEN_ACTIVATIONS
-from fastnn.initializers import draw_weights
+from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
+from fastnn.initializers import Initializer, draw_weights
 from fastnn.interrupts import imported
-from fastnn.losses import OUTPUTS, checked_loss
+from fastnn.losses import OUTPUTS, Output, checked_loss
 from fastnn.optimizers import SGD
 from fastnn.specs.model import Model, aligned_zeros
 from fastnn.specs.settings import name_of
@@ -105,9 +105,9 @@ class Network:
     def __init__(
         self,
         layer_sizes: Sequence[int],
-        hidden_activation: str | Callable | Sequence[str | Callable] = "relu",
-        output: str = "linear",
-        initializer: str = "he",
+        hidden_activation: Activation | Sequence[Activation] = "relu",
+        output: Output = "linear",
+        initializer: Initializer = "he",
         dtype: DTypeLike = "float64",
         seed: int | None = None,
     ) -> None:
@@ -132,7 +132,7 @@ class Network:
         network._adopt(model, "zeros", None)
         return network
 
-    def _adopt(self, model: Model, initializer: str, seed: int | None) -> None:
+    def _adopt(self, model: Model, initializer: Initializer, seed: int | None) -> None:
         """Become a network of zeros, with an arena of its own."""
         # A dtype that was pickled is equal to NumPy's own but another object: `predict_one` compares identities.
         self._dtype = np.dtype(model.dtype.name)
@@ -140,7 +140,8 @@ class Network:
         self._input_shape = model.sizes[:1]
         self._vector = aligned_zeros(model.n_parameters, model.dtype)
         self._parameters = MappingProxyType(_named("", model, self._vector))
-        self._cached_engine = self._one = None
+        self._cached_engine: Any = None
+        self._one: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_parameters": None, "_cached_engine": None, "_one": None}
@@ -165,17 +166,17 @@ class Network:
         return self._model.sizes
 
     @property
-    def hidden_activations(self) -> tuple[str | Callable, ...]:
+    def hidden_activations(self) -> tuple[Activation, ...]:
         """Activations of the hidden layers."""
         return self._model.hidden
 
     @property
-    def output(self) -> str:
+    def output(self) -> Output:
         """Activation of the last layer."""
         return self._model.output
 
     @property
-    def initializer(self) -> str:
+    def initializer(self) -> Initializer:
         """Rule that the weights were drawn by."""
         return self._initializer
 
@@ -185,21 +186,21 @@ class Network:
         return self._seed
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[np.floating]:
         """Type of the parameters."""
         return self._dtype
 
     @property
-    def vector(self) -> np.ndarray:
+    def vector(self) -> NDArray[np.floating]:
         """All parameters in one flat array."""
         return self._vector
 
     @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
+    def parameters(self) -> Mapping[str, NDArray[np.floating]]:
         """Views of `vector`: W1, b1, ..., WL, bL."""
         return self._parameters
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> NDArray[np.floating]:
         """Compute the outputs of the network, without dropout.
 
         Parameters
@@ -227,9 +228,10 @@ class Network:
         >>> net.predict([[1.0], [2.0]]).shape
         (3, 1)
         """
-        return self._engine().predict(self._vector, checks.columns("X", X, self._input_shape[0]))
+        A: NDArray[np.floating] = self._engine().predict(self._vector, checks.columns("X", X, self._input_shape[0]))
+        return A
 
-    def predict_one(self, x: ArrayLike) -> np.ndarray:
+    def predict_one(self, x: ArrayLike) -> NDArray[np.floating]:
         """Compute the outputs for one example, with as little overhead as possible.
 
         Parameters
@@ -268,7 +270,7 @@ class Network:
             one = self._one = self._one_predictor()
         return one(x)
 
-    def forward(self, X: ArrayLike) -> tuple[np.ndarray, ForwardCache]:
+    def forward(self, X: ArrayLike) -> tuple[NDArray[np.floating], ForwardCache]:
         """Compute the outputs, and keep what `backward` needs.
 
         Parameters
@@ -306,7 +308,9 @@ class Network:
         A, inner = self._engine().forward(self._vector, X)
         return A, ForwardCache(self, inner, X.shape[1])
 
-    def backward(self, dA: ArrayLike, cache: ForwardCache) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def backward(
+        self, dA: ArrayLike, cache: ForwardCache
+    ) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.floating]]:
         """Carry the derivative of a loss with respect to the outputs back to the parameters and the input.
 
         Parameters
@@ -354,7 +358,8 @@ class Network:
     @staticmethod
     def _engine_class() -> type:
         """Return the engine that computes; the reference's network overrides it."""
-        return imported("fastnn.engine.engine").Engine
+        engine: type = imported("fastnn.engine.engine").Engine
+        return engine
 
     def _engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""
@@ -366,7 +371,8 @@ class Network:
         """Return the function behind `predict_one`: the engine's own if it has one."""
         engine, theta = self._engine(), self._vector
         if hasattr(engine, "one_predictor"):
-            return engine.one_predictor(theta)
+            predictor: Callable[[np.ndarray], np.ndarray] = engine.one_predictor(theta)
+            return predictor
         return lambda x: engine.predict(theta, x.reshape(-1, 1))[:, 0]
 
     def _example(self, x: ArrayLike) -> np.ndarray:
@@ -378,12 +384,13 @@ class Network:
         return array.reshape(n_x).astype(self._dtype)
 
 
-def _per_hidden_layer(activation: Any, n_hidden: int, dtype: np.dtype) -> tuple[str | Callable, ...]:
+def _per_hidden_layer(activation: Any, n_hidden: int, dtype: np.dtype[np.floating]) -> tuple[Activation, ...]:
     """Return one checked activation for each hidden layer."""
 
-    def checked(name: str, value: Any) -> str | Callable:
+    def checked(name: str, value: Any) -> Activation:
         if callable(value):
-            return checks.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
+            own: Activation = checks.pair_function(name, value, "f(z) and f'(z)", dtype.type(0.5))
+            return own
         return checks.one_of(name, value, HIDDEN_ACTIVATIONS)
 
     if isinstance(activation, str) or callable(activation) or not isinstance(activation, Sequence):

@@ -155,6 +155,11 @@ class _Moments(Optimizer):
 
     __slots__ = ()
 
+    learning_rate: LearningRate
+    beta1: float
+    beta2: float
+    epsilon: float
+
     def _check_moments(self) -> None:
         self._checked(
             learning_rate=checks.learning_rate(self.learning_rate),

@@ -69,7 +69,8 @@ def compute_cost_with_regularization(  # noqa: D103
     A3, Y = checks.outputs_and_labels("A3", A3, Y)
     checks.parameter_arrays(parameters)
     penalty = checks.l2_penalty(lambd) / (2 * Y.shape[1])
-    return mean_cross_entropy(A3, Y) + penalty * squared_weights(parameters)
+    cost: np.floating = mean_cross_entropy(A3, Y) + penalty * squared_weights(parameters)
+    return cost
 
 
 @documented_as(reference.backward_propagation)

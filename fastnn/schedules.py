@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn import checks
 
 __all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "StepDecay", "rates"]
+
+Floats = NDArray[np.float64]
 
 
 class Schedule(checks.CheckedSettings):
@@ -22,7 +25,7 @@ class Schedule(checks.CheckedSettings):
         """Return the learning rate of a step, counted from 0."""
         return float(self._at(np.array([checks.count("step", step, 0)], np.float64))[0])
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         """Return the rates of many steps; both ways of asking end here, so they agree to the last bit."""
         raise NotImplementedError
 
@@ -53,7 +56,7 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         self._checked(learning_rate=checks.not_negative("learning_rate", self.learning_rate))
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         return np.full(steps.shape, self.learning_rate)
 
 
@@ -94,7 +97,7 @@ class StepDecay(Schedule):
             factor=checks.positive_number("factor", self.factor),
         )
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         return self.learning_rate * np.power(self.factor, np.floor(steps / self.every))
 
 
@@ -134,7 +137,7 @@ class InverseScaling(Schedule):
             power=checks.not_negative("power", self.power),
         )
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         return self.learning_rate / np.power(steps + 1.0, self.power)
 
 
@@ -191,7 +194,7 @@ class Cosine(Schedule):
             final=checks.not_negative("final", self.final),
         )
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         share = np.clip((steps - self.warmup) / (self.steps - self.warmup), 0.0, 1.0)
         falling = _along_cosine(self.learning_rate, self.final, share)
         if not self.warmup:
@@ -253,7 +256,7 @@ class OneCycle(Schedule):
             final_div_factor=checks.positive_number("final_div_factor", self.final_div_factor),
         )
 
-    def _at(self, steps: np.ndarray) -> np.ndarray:
+    def _at(self, steps: Floats) -> Floats:
         start = self.learning_rate / self.div_factor
         top, end = self.pct_start * self.steps - 1.0, self.steps - 1.0
         falling = _along_cosine(self.learning_rate, start / self.final_div_factor, _share(steps, top, end))
@@ -262,7 +265,7 @@ class OneCycle(Schedule):
         return np.where(steps <= top, _along_cosine(start, self.learning_rate, _share(steps, 0.0, top)), falling)
 
 
-def rates(learning_rate: float | Callable[[int], float], first: int, count: int) -> np.ndarray:
+def rates(learning_rate: float | Callable[[int], float], first: int, count: int) -> Floats:
     """Compute the rates of consecutive steps.
 
     Parameters
@@ -303,12 +306,12 @@ def rates(learning_rate: float | Callable[[int], float], first: int, count: int)
     return np.full(count, learning_rate, np.float64)
 
 
-def _along_cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
+def _along_cosine(start: float, end: float, share: Floats) -> Floats:
     """Go from start to end along half a cosine."""
     return end + (start - end) / 2.0 * (1.0 + np.cos(np.pi * share))
 
 
-def _share(steps: np.ndarray, start: float, end: float) -> np.ndarray:
+def _share(steps: Floats, start: float, end: float) -> Floats:
     """Return how much of the way from start to end lies behind, in [0, 1]; all of it where there is no way."""
     if end <= start:
         return np.ones(steps.shape)

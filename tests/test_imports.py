@@ -61,7 +61,8 @@ def modules_of(package):
 
 def is_door(tree):
     """Whether a package loads its modules when they are asked for: naming them is no import, nor for type checkers."""
-    return any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body)
+    parts = [*tree.body, *(node for part in tree.body if isinstance(part, ast.If) for node in part.body)]
+    return any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in parts)
 
 
 def statements(tree):

@@ -102,9 +102,9 @@ class CourseTraining:
         # Labels are integers, whose conversion in every step would take a seventh of its time.
         data = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), None
         session = engine.session(self._theta, State.zeros(model), *data, min(batch or m, m), shuffled)
-        session.run.settings[at.LOSS] = ops.NANSUM if skip_nan else ops.SUM
+        session.run.settings[at.SKIP_NAN] = skip_nan
         if shuffled:
-            session.run.point(at.ORDER, np.zeros(m + ops.shuffle_scratch(m), np.uint32))
+            session.run.point(at.GENERATOR, np.zeros(ops.generator_words(m), np.uint32))
         if masks:
             session.run.mask(masks, keep_prob)
         self._session: Session = session

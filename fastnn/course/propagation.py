@@ -5,6 +5,7 @@ kernels (float16 parameters) go to the reference.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,8 @@ from fastnn.kernels.matmul.matrices import products
 from fastnn.reference.course import activations, layers, propagation
 from fastnn.reference.course.layers import Arrays
 
+Twin = TypeVar("Twin", bound=Callable[..., object])
+
 _FLOAT64 = np.dtype(np.float64)
 _FLOAT32 = np.dtype(np.float32)
 
@@ -31,10 +34,10 @@ COST_NS = 3.0
 FRESH_NS = 1.0  # an element of memory that the kernel is the first to touch
 
 
-def documented_as(reference: Callable) -> Callable:
+def documented_as(reference: Callable[..., object]) -> Callable[[Twin], Twin]:
     """Give a twin the docstring of the reference function, which says what both compute."""
 
-    def document(function: Callable) -> Callable:
+    def document(function: Twin) -> Twin:
         function.__doc__ = reference.__doc__
         return function
 

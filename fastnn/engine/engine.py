@@ -325,7 +325,7 @@ class Engine:
         dX = np.empty((self.model.sizes[0], m), self.model.dtype)
         run = cache.take(lambda: self._remembering(m))
         run.settings[at.TASK], run.settings[at.M], run.settings[at.DX] = at.RETURN, m, 1
-        run.point(at.X, np.ascontiguousarray(dA, self.model.dtype))
+        run.point(at.DA, np.ascontiguousarray(dA, self.model.dtype))
         run.point(at.OUT_DX, dX)
         self._once(run, theta)
         gradient = run.arrays[at.GRADS][: self.model.n_parameters].copy()

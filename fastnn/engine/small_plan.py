@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.specs.model import Model
@@ -27,7 +26,7 @@ PANEL_BLOCKS = at.OFFSETS_STRIDE // 32  # a block has 32 examples at most
 PACKED_ONCE_BYTES = 1 << 20
 
 
-# A layer of fewer outputs has its dW summed along the examples: turning its input would take longer than the sums.
+# A layer of fewer outputs has its dW summed along the examples: packing its input would take longer than the sums.
 FEWEST_ROWS = 4
 
 
@@ -92,59 +91,41 @@ class SmallPlan:
             <= PACKED_ONCE_BYTES
         )
 
-    def lay_out(self, settings: np.ndarray, threads: int) -> tuple[np.ndarray, int]:
-        """Fill in the settings; return the records of all layers, and the numbers that inputs and targets need."""
+    def lay_out(self, records: np.ndarray, settings: np.ndarray, threads: int) -> int:
+        """Fill in the settings, and in the records what this plan has elsewhere; return the columns of inputs."""
         sizes, wide, panel = self.model.sizes, 2 * self.lanes, self.panel
 
         def rounded(n: int, unit: int = wide) -> int:
             return -(-n // unit) * unit
 
-        records = np.zeros((len(sizes), at.RECORD), np.int64)
         over_inputs = [*self.over_inputs, False]
-        x_size = rounded(sizes[0], self.lanes) if over_inputs[0] else sizes[0] + 1
-        packed_size = rounded(sizes[0]) if over_inputs[0] else 0
-        records[0, [at.A_AT, at.T_AT]] = x_size, packed_size
-        start = end = 0
-        for layer, n in enumerate(sizes):
+        records[:, at.OVER_INPUTS] = over_inputs
+        records[0, at.ROWS] = rounded(sizes[0], self.lanes) if over_inputs[0] else sizes[0] + 1
+        end = 0
+        for layer, n in enumerate(sizes[1:], 1):
             record = records[layer]
-            record[at.UNITS], record[at.OVER_INPUTS] = n, over_inputs[layer]
-            if layer == 0:
-                continue
-            n_in = sizes[layer - 1]
-            record[at.W_AT], record[at.B_AT] = start, start + n * n_in
-            start += n * (n_in + 1)
             is_last = layer == len(sizes) - 1
-            code = at.USERS_OWN if is_last else _code(self.model.hidden[layer - 1])
-            record[at.CODE] = code
             # Panels are packed in whole squares, which reach beyond the last unit; there also are the ones.
-            needed = {at.A_AT: (rounded(n, self.lanes) + 1) * panel}
+            needed = {at.ACTS_AT: (rounded(n, self.lanes) + 1) * panel}
             # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
-            in_place = at.A_AT if code == HIDDEN_ACTIVATIONS.index("relu") else at.SLOPES_AT
+            is_relu = not is_last and self.model.hidden[layer - 1] == "relu"
+            in_place = at.ACTS_AT if is_relu else at.SLOPES_AT
             if is_last:
-                needed[at.D_AT] = n * panel
+                needed[at.DELTAS_AT] = n * panel
             elif in_place == at.SLOPES_AT:
                 needed[at.SLOPES_AT] = n * panel
             if over_inputs[layer]:
-                needed[at.T_AT] = rounded(n) * panel
+                needed[at.PACKED_AT] = rounded(n) * panel
             for place, size in needed.items():
                 record[place] = end
                 end += rounded(size)
             if not is_last:
-                record[at.D_AT] = record[in_place]
+                record[at.DELTAS_AT] = record[in_place]
         settings[at.PARTS], settings[at.PANEL], settings[at.WIDTH] = self.parts, panel, self.width
-        settings[at.PART_SIZE] = rounded(start) + wide
+        settings[at.PARTIAL_SIZE] = rounded(self.model.n_parameters) + wide
         settings[at.TILE_IN] = end
         if panel >= MANY * self.width and max(sizes[1:]) >= LONG:
             end += COPY_VECTORS * self.lanes
         settings[at.SCRATCH_SIZE] = end + 4 * wide
-        inputs = panel * threads
-        if self.stays:
-            inputs = max(inputs, rounded(self.batch))
-        settings[at.PACKED_IN] = rounded(x_size * inputs)
-        settings[at.TARGETS_IN] = settings[at.PACKED_IN] + rounded(packed_size * inputs)
-        settings[at.FACTORS_IN] = settings[at.TARGETS_IN] + rounded(sizes[-1] * inputs)
-        return records, int(settings[at.FACTORS_IN]) + rounded(inputs)
-
-
-def _code(hidden):
-    return at.USERS_OWN if callable(hidden) else HIDDEN_ACTIVATIONS.index(hidden)
+        columns = panel * threads
+        return max(columns, rounded(self.batch)) if self.stays else columns

@@ -14,6 +14,7 @@ from fastnn.engine.runtime import ABORTED, run_team
 from fastnn.engine.small_plan import SMALL_NET, SmallPlan, is_packed
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.simd import NUMBER_TYPES
+from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.matmul import gather
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.kernels.matmul.weight_gradients import (
@@ -59,7 +60,7 @@ TASKS_OF = {
 
 
 # And those that only one of the two plans calls.
-OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.REDUCE_PARTS, at.SUM_SQUARES}
+OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.REDUCE_GRADIENTS, at.SUM_SQUARES}
 OF_LARGE = {
     at.EXAMPLES, at.WEIGHTS_PHASE, at.SLOPE, at.GRADIENT_OVER_INPUTS, at.GRADIENT_OVER_EXAMPLES, at.BIAS_GRADIENT,
 }  # fmt: skip
@@ -134,29 +135,28 @@ class Run:
             end += _rounded(n * width * panels, packed_width)
         deltas_size, end = end, 0
         for l, packed_here in enumerate(packed):
-            packed_at.append((acts_at[l] if width == 1 else end) if packed_here else -1)
+            packed_at.append((acts_at[l] if width == 1 else end) if packed_here else 0)
             if packed_here and width > 1 and (l == 0 or task not in (at.PREDICT, at.EVALUATE)):
                 end += _rounded(sizes[l], packed_width) * chunk
-        weights_at, biases_at, slots_at = [0], [0], [0]
-        start = slots = 0
+        weights_at, biases_at, sumsq_at = [0], [0], [0]
+        start = n_sumsq = 0
         for l in range(1, depth + 1):
             weights_at.append(start)
             biases_at.append(start + sizes[l] * sizes[l - 1])
             start = biases_at[-1] + sizes[l]
-            slots_at.append(slots)
+            sumsq_at.append(n_sumsq)
             tiles = tiles_over_inputs if packed[l - 1] else tiles_over_examples
-            slots += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
+            n_sumsq += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
 
         trains = task == at.TRAIN
         small = SmallPlan(model, batch) if trains and start <= SMALL_NET else None
         n_bytes = 2 * sum(sizes) * width * item
         block = max(1, min(max(FEWEST_PANELS, BLOCK_BYTES // n_bytes), 64, panels))
-        targets = _rounded(block * sizes[-1] * width, lanes)
-        factors = _rounded(block * width, lanes)
+        columns = block * width * engine.threads
         da = _rounded(block * max(rows) * width, lanes)
         # Products copy weights where later a tile of dW will be.
         copy = COPY_VECTORS * lanes if block >= MANY and max(sizes[1:]) >= LONG else 0
-        scratch = targets + factors + da + max(GROUP_ROWS * PACKED_GROUP * packed_width + 64 + 2 * lanes, copy)
+        scratch = da + max(GROUP_ROWS * PACKED_GROUP * packed_width + 64 + 2 * lanes, copy)
 
         empty = np.zeros(1)
         threads = engine.threads
@@ -169,23 +169,36 @@ class Run:
             task, depth, batch, chunk, width, block,
         )  # fmt: skip
         s[at.ITEM] = 1 if numba.config.DISABLE_JIT else item
-        s[at.LANES], s[at.N_PARAMETERS], s[at.OPTIMIZER], s[at.N_SLOTS] = lanes, start, code, slots
+        s[at.LANES], s[at.N_PARAMETERS], s[at.N_SUMSQ] = lanes, start, n_sumsq
+        s[at.OPTIMIZER], s[at.ADAPTIVE] = code, code in optimizers.ADAPTIVE
+        s[at.HAS_TARGETS] = has_targets = task in (at.TRAIN, at.DIFFERENTIATE, at.EVALUATE)
         s[at.OUTPUT] = OUTPUTS.index(model.output)
         s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSS_NAMES.index(model.loss)
         s[at.FUSED] = trains and model.clip_norm is None and small is None
         s[at.KEY0], s[at.KEY1] = model.seed & 0xFFFFFFFF, model.seed >> 32
         s[at.MASKED] = trains and any(model.drops)
         s[at.COSTED] = True
-        s[at.SCRATCH_SIZE], s[at.TARGETS_IN], s[at.FACTORS_IN], s[at.DA_IN], s[at.TILE_IN] = (
-            scratch, 0, targets, targets + factors, targets + factors + da,
-        )  # fmt: skip
-        records, self.stays = np.zeros(1, np.int64), batch <= min(chunk, block * width)
+        s[at.SCRATCH_SIZE], s[at.TILE_IN] = scratch, da
+        codes = [0] + [at.USERS_OWN if callable(f) else HIDDEN_ACTIVATIONS.index(f) for f in model.hidden] + [0]
+        drops = (*model.drops, 0.0)
+        records = np.zeros((depth + 1, at.RECORD), np.int64)
+        fields = {
+            at.UNITS: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ACTIVATION: codes,
+            at.THRESHOLD: [int(drop * 2**32) for drop in drops], at.MASKS_AT: [0, 0, *np.cumsum(sizes[1:-1])],
+            at.ROWS: rows, at.ACTS_AT: acts_at, at.DELTAS_AT: deltas_at, at.PACKED_AT: [*packed_at, 0],
+            at.OVER_INPUTS: [*packed, 0], at.SUMSQ_AT: sumsq_at,
+        }  # fmt: skip
+        for field, values in fields.items():
+            records[:, field] = values
+        self.stays = batch <= min(chunk, block * width)
         self.most_threads = threads
         if small is not None:
-            records, acts_size = small.lay_out(s, threads)
+            columns = small.lay_out(records, s, threads)
+            acts_size = int(records[0, at.ROWS]) * columns
+            end = _rounded(sizes[0], packed_width) * columns if records[0, at.OVER_INPUTS] else 0
             self.stays, self.most_threads = small.stays, min(threads, small.parts)
-            deltas_size = end = 0
-            s[at.N_SLOTS], s[at.TERMS_KEPT] = 1, keep_all
+            deltas_size = 0
+            s[at.N_SUMSQ], s[at.TERMS_KEPT] = 1, keep_all
             chunk = _rounded(batch, width) if keep_all else threads * small.panel
         # Panels are packed in whole squares, which reach so many rows behind the last one.
         acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
@@ -195,22 +208,10 @@ class Run:
             [l2, model.decay if trains else 0.0, clip, beta1, beta2, epsilon, model.label_smoothing,
              np.finfo(model.dtype).tiny, *engine.loss_terms]
         )  # fmt: skip
-        codes = [0] + [at.USERS_OWN if callable(f) else HIDDEN_ACTIVATIONS.index(f) for f in model.hidden] + [0]
-        drops = (*model.drops, 0.0)
-        integers = {
-            at.SIZES: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: rows, at.ACTS_AT: acts_at,
-            at.PACKED_AT: [*packed_at, -1], at.DELTAS_AT: deltas_at, at.CODES: codes,
-            at.THRESHOLDS: [int(drop * 2**32) for drop in drops], at.SLOTS_AT: slots_at,
-            at.MASKS_AT: [0, 0, *np.cumsum(sizes[1:-1])],
-        }  # fmt: skip
-        if small is not None:
-            records[:, at.DROPS] = [threshold > 0 for threshold in integers[at.THRESHOLDS]]
         self.arrays: list[Any] = [empty] * at.TABLE_SIZE
         put = self.arrays.__setitem__
         put(at.SETTINGS, self.settings)
         put(at.RECORDS, records.reshape(-1))
-        for index, values in integers.items():
-            put(index, np.array(values, np.int64))
         self.costs, self.sums, self.rates = np.zeros(1), np.zeros(1), np.zeros(1)
         put(at.REALS, reals)
         put(at.KEEPS, np.array([1.0 / (1.0 - drop) for drop in drops]))
@@ -221,18 +222,22 @@ class Run:
         put(at.ACTS, acts)
         put(at.PACKED, acts if width == 1 else aligned_zeros(end + slack, model.dtype))
         put(at.DELTAS, aligned_zeros(deltas_size + slack, model.dtype) if with_gradient else acts)
+        if has_targets:
+            put(at.TARGETS, aligned_zeros(sizes[-1] * columns + slack, model.dtype))
+            put(at.FACTORS, aligned_zeros(columns + slack, model.dtype))
         put(at.TERMS, aligned_zeros(chunk + slack, model.dtype))
-        put(at.WEIGHT_SUMSQ, np.zeros(slots))
-        put(at.GRAD_SUMSQ, np.zeros(slots))
+        put(at.WEIGHT_SUMSQ, np.zeros(n_sumsq))
+        put(at.GRAD_SUMSQ, np.zeros(n_sumsq))
         if with_gradient and (not s[at.FUSED] or batch > chunk):
             put(at.GRADS, aligned_zeros(start + slack, model.dtype))
         if small is not None:
-            put(at.PART_LOSSES, np.zeros(small.parts))
-            put(at.PART_GRADS, aligned_zeros((small.parts - 1) * int(s[at.PART_SIZE]) + slack, model.dtype))
+            put(at.PARTIAL_LOSSES, np.zeros(small.parts))
+            put(at.PARTIAL_GRADS, aligned_zeros((small.parts - 1) * int(s[at.PARTIAL_SIZE]) + slack, model.dtype))
         put(at.SCRATCH, aligned_zeros(int(s[at.SCRATCH_SIZE]) * threads, model.dtype))
         put(at.STEP_REALS, np.zeros(at.STEP_REALS_STRIDE * (threads + 1)))
         put(at.OFFSETS, np.zeros(at.OFFSETS_STRIDE * threads, np.int64))
         put(at.ORDER, np.zeros(1, np.uint32))
+        put(at.GENERATOR, np.zeros(1, np.uint32))
         put(at.USER_ACTIVATIONS, engine.user_activations)
         put(at.USER_LOSS, engine.user_loss)
         self.n_parameters = start
@@ -316,7 +321,7 @@ class Run:
             self.laid_out = laid_out if in_place and not numba.config.DISABLE_JIT else None
         self.settings[at.WEIGHTED] = weights is not None
         if weights is not None:
-            self.point(at.WEIGHTS, np.ascontiguousarray(weights, np.float64))
+            self.point(at.SAMPLE_WEIGHTS, np.ascontiguousarray(weights, np.float64))
 
     def _choose_gather(self, sparse: bool) -> None:
         self.sparse = sparse
@@ -363,10 +368,8 @@ class Run:
     def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
         """Let the table refer to a course model's masks: a row for each unit, 0 or 1 / keep_prob."""
         hidden = range(1, len(masks) + 1)
-        self.arrays[at.THRESHOLDS][hidden] = 1
+        self.arrays[at.RECORDS].reshape(-1, at.RECORD)[hidden, at.THRESHOLD] = 1
         self.arrays[at.KEEPS][hidden] = 1.0 / keep_prob
-        if self.settings[at.PARTS]:
-            self.arrays[at.RECORDS].reshape(-1, at.RECORD)[hidden, at.DROPS] = 1
         self.settings[at.MASKED] = True
         self.point(at.MASKS, np.concatenate([mask / keep_prob for mask in masks]))
 
@@ -374,14 +377,14 @@ class Run:
         """Let go of the caller's data."""
         arrays = self.arrays
         self.settings[at.SHUFFLE] = 0
-        arrays[at.COLUMNS] = arrays[at.ROW_STARTS] = arrays[at.X] = arrays[at.Y] = arrays[at.WEIGHTS] = arrays[
+        arrays[at.COLUMNS] = arrays[at.ROW_STARTS] = arrays[at.X] = arrays[at.Y] = arrays[at.SAMPLE_WEIGHTS] = arrays[
             at.OUT
-        ] = arrays[at.OUT_DX] = arrays[at.SETTINGS]
+        ] = arrays[at.OUT_DX] = arrays[at.DA] = arrays[at.SETTINGS]
 
     def forget(self) -> None:
         """Let go of what training changed."""
         arrays = self.arrays
-        for index in (at.THETA, at.V, at.S, at.H, at.POWERS, at.ORDER):
+        for index in (at.THETA, at.V, at.S, at.H, at.POWERS, at.ORDER, at.GENERATOR):
             arrays[index] = arrays[at.SETTINGS]
 
     def mean_cost(self) -> float:

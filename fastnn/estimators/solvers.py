@@ -10,7 +10,8 @@ from fastnn.engine.engine import Engine, Session
 from fastnn.engine.runtime import available_threads
 from fastnn.engine.workspace import Run, SparseColumns
 from fastnn.kernels import layout as at
-from fastnn.kernels.estimators.ops import ESTIMATOR_OPS, ORDER_TAIL
+from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
+from fastnn.kernels.estimators.shuffles import GENERATOR_WORDS, SHUFFLES, USED
 from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.formulas.mt19937 import STATE
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
@@ -67,7 +68,10 @@ class EstimatorEngine(Engine):
         """Begin to train on m examples of a table, in an order of its own, or in the table's."""
         run = self._made(at.TRAIN, batch)
         run.data(X, Y, weights)
-        return Session(self, run, theta, state, m, order is not None, order and order.words)
+        if order is None:
+            return Session(self, run, theta, state, m, False)
+        run.point(at.GENERATOR, order.generator)
+        return Session(self, run, theta, state, m, True, order.rows)
 
     def outputs(self, theta: np.ndarray, X: Table, rows: np.ndarray | None = None) -> np.ndarray:
         """Outputs of the examples, or of some, one in each row."""
@@ -134,9 +138,9 @@ class RandomOrder:
 
     def __init__(self, rows: np.ndarray, generator: np.random.RandomState, shuffles: bool, epochs: int) -> None:
         m = rows.size
-        self.words = np.zeros(m + ORDER_TAIL, np.uint32)
-        self.words[:m] = rows
-        self.rows = self.words[:m]
+        self.rows = rows.astype(np.uint32)
+        # The generator's state, for the kernels.
+        self.generator = np.zeros(GENERATOR_WORDS, np.uint32)
         self._generator, self._state = generator, None
         self.by_hand = shuffles and epochs == 1 and m <= FEW_ROWS
         if not shuffles or self.by_hand:
@@ -145,8 +149,8 @@ class RandomOrder:
         self.by_hand = state["bit_generator"] != "MT19937"
         if not self.by_hand:
             self._state = state
-            self.words[m : m + STATE] = state["state"]["key"]
-            self.words[m + STATE], self.words[m + STATE + 1] = state["state"]["pos"], 1
+            self.generator[:STATE] = state["state"]["key"]
+            self.generator[USED], self.generator[SHUFFLES] = state["state"]["pos"], 1
 
     def shuffle_by_hand(self) -> None:
         """Shuffle by the generator itself: the kernels do not know it, or to hand over its state would take longer."""
@@ -155,8 +159,7 @@ class RandomOrder:
     def give_back(self) -> None:
         """Let the generator go on behind the shuffles."""
         if self._state is not None:
-            tail = self.words[self.rows.size :]
-            self._state["state"] = {"key": tail[:STATE].copy(), "pos": int(tail[STATE])}
+            self._state["state"] = {"key": self.generator[:STATE].copy(), "pos": int(self.generator[USED])}
             self._generator.set_state(self._state)
 
 

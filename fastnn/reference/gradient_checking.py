@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.reference.course import layers
-from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.activations import floating, relu, sigmoid
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.vectors import (
     column,
@@ -292,7 +292,7 @@ def compare_gradients(
     shapes = {name: parameters[name].shape for name in names}
     theta = column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)
     grad = column([gradients[f"d{name}"] for name in names])  # (n, 1)
-    J_plus, J_minus = costs_around(theta, shapes, layers.floating(X), Y, epsilon)  # (n, 1)
+    J_plus, J_minus = costs_around(theta, shapes, floating(X), Y, epsilon)  # (n, 1)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)  # (n, 1)
     return verdict_n(relative_difference(grad, gradapprox))
 
@@ -311,7 +311,7 @@ def _costs_around(
     return J_plus, J_minus
 
 
-def relative_difference(grad: ArrayLike, gradapprox: ArrayLike) -> np.floating:
+def relative_difference(grad: float | np.ndarray, gradapprox: float | np.ndarray) -> np.floating:
     """Compute |grad - gradapprox| / (|grad| + |gradapprox|) with Euclidean norms."""
     return np.linalg.norm(grad - gradapprox) / (np.linalg.norm(grad) + np.linalg.norm(gradapprox))
 

@@ -140,7 +140,8 @@ def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:
     >>> print(compute_cost([[0.5, 0.5]], [[0, 1]]))
     1.3862943611198906
     """
-    return np.sum(layers.cross_entropy(*checks.outputs_and_labels("a3", a3, Y)))
+    cost: np.floating = np.sum(layers.cross_entropy(*checks.outputs_and_labels("a3", a3, Y)))
+    return cost
 
 
 def random_mini_batches(
@@ -296,7 +297,9 @@ def _train(
     return parameters
 
 
-def _shuffled(X: np.ndarray, Y: np.ndarray, mini_batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _shuffled(
+    X: np.ndarray, Y: np.ndarray, mini_batch_size: int, seed: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Do what `random_mini_batches` does with checked arguments, a mini-batch at a time."""
     np.random.seed(seed)
     m = X.shape[1]

@@ -323,4 +323,5 @@ def _cost(A3: np.ndarray, Y: np.ndarray, parameters: Arrays, lambd: float) -> np
     """Do what `compute_cost_with_regularization` does with checked arguments."""
     m = Y.shape[1]
     squares = sum(np.sum(np.square(parameters[f"W{layer}"])) for layer in range(1, len(parameters) // 2 + 1))
-    return layers.mean_cross_entropy(A3, Y) + lambd / (2 * m) * squares
+    cost: np.floating = layers.mean_cross_entropy(A3, Y) + lambd / (2 * m) * squares
+    return cost

@@ -307,7 +307,7 @@ def opened(folder):
 
 @pytest.mark.parametrize("asked", ["", "/dev/null/cache"])
 def test_without_a_writable_place_it_runs_and_says_so_once(package, asked):
-    code = "from fastnn.kernels.program import stages\nstages.sum_terms.address('float64')\n" + RUN
+    code = "from fastnn.kernels.program import outputs\noutputs.sum_terms.address('float64')\n" + RUN
     result, err = output(run(asked, code, package.parent, SOMEBODY, **NOWHERE))
     assert result == FRESH
     assert err.count("\n") == 1

@@ -39,8 +39,8 @@ def copied_scratch(depth, columns, like):
 
 
 @kernel
-def turned_scratch(rows, units, examples, like):
-    return matrices.turned_scratch(rows, units, examples, pointer(like))
+def packed_scratch(rows, units, examples, like):
+    return matrices.packed_scratch(rows, units, examples, pointer(like))
 
 
 @kernel
@@ -128,7 +128,7 @@ def gradient_of(D, A, packed):
     rows, m = D.shape
     G = np.full((rows, len(A)), SENTINEL, D.dtype)
     memory = Canaries()
-    scratch = memory.empty(turned_scratch(rows, len(A), m, D) if packed else 0, D.dtype, np.nan)
+    scratch = memory.empty(packed_scratch(rows, len(A), m, D) if packed else 0, D.dtype, np.nan)
     gradient(matrices.products(D.dtype), D, rows, A, len(A), m, packed, G, scratch)
     memory.check()
     return G

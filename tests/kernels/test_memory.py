@@ -15,31 +15,30 @@ import fastnn.kernels
 from fastnn.engine import runtime
 from fastnn.kernels.program import entries, teamwork
 
-# Kernels, called as such.
+
+def kernel_modules():
+    names = [module.name for module in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels.")]
+    return [importlib.import_module(name) for name in names]
 
 
 def kernel_named(name):
-    for module in pkgutil.iter_modules(fastnn.kernels.__path__):
-        found = getattr(importlib.import_module(f"fastnn.kernels.{module.name}"), name, None)
-        if found is not None:
-            return found
+    for module in kernel_modules():
+        if hasattr(module, name):
+            return getattr(module, name)
     raise LookupError(name)
 
 
-def entry_kernels(shells=False):
-    """Dispatchers of `fastnn.kernels` that Python may call, those that run the engine's body only with `shells`."""
+def entry_kernels():
+    """Dispatchers of `fastnn.kernels` that Python may call, but for those that run the engine's body."""
     from numba.core.registry import CPUDispatcher
 
-    found = {}
-    for module in pkgutil.iter_modules(fastnn.kernels.__path__):
-        if module.name == "shells" and not shells:
-            continue
-        for name, value in vars(importlib.import_module(f"fastnn.kernels.{module.name}")).items():
-            options = getattr(value, "targetoptions", {})
-            inner = options.get("no_cpython_wrapper")
-            if isinstance(value, CPUDispatcher) and not inner:
-                found[name] = value
-    return found
+    return {
+        name: value
+        for module in kernel_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, CPUDispatcher) and not value.targetoptions.get("no_cpython_wrapper")
+        if value not in vars(entries).values()
+    }
 
 
 def run(name, variant, dtype, shape, n_threads, memory=None):
@@ -120,7 +119,7 @@ def test_kernels_keep_to_their_arrays(name, variant, dtype):
 
 
 AGAINST_GUARDS = """
-from test_twins import run_against_guards
+from test_memory import run_against_guards
 run_against_guards()
 """
 
@@ -173,7 +172,7 @@ ctypes.c_double.from_address(array.ctypes.data + array.nbytes).value
 
 PARALLEL_REGIONS = """
 from strategies import DOUBLE_ONLY, KERNELS, Arguments, Plain
-from test_twins import entry_kernels
+from test_memory import entry_kernels
 for name, kernel in entry_kernels().items():
     if not kernel.targetoptions.get("parallel"):
         continue
@@ -198,5 +197,5 @@ def test_every_parallel_kernel_has_a_parallel_region(tmp_path):
 
 @pytest.mark.needs_jit
 def test_only_the_ways_into_a_body_for_one_thread_have_none():
-    serial = {name for name, kernel in entry_kernels(shells=True).items() if not kernel.targetoptions.get("parallel")}
-    assert serial == {"serial", "one"}
+    kernels = {**entry_kernels(), "serial": entries.serial, "parallel": entries.parallel, "one": entries.one}
+    assert {name for name, kernel in kernels.items() if not kernel.targetoptions.get("parallel")} == {"serial", "one"}

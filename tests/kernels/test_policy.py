@@ -88,8 +88,8 @@ def test_the_tile_loops_are_packed_fma_and_spill_no_vector(product_assembly):
 
 @pytest.mark.needs_jit
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
-def test_leaves_need_little_stack(product_assembly):
-    # Threads may have 16 KB; the longest way through the leaves goes through three of them.
+def test_ops_need_little_stack(product_assembly):
+    # Threads may have 16 KB; the longest way through the ops goes through three of them.
     for text in (product_assembly, *(assembly(OPS[index]) for index in (at.SMALL_EXAMPLES, at.OUTPUT_LOSS))):
         frames = [int(size) for size in re.findall(r"subq\s+\$(\d+), %rsp", text)]
         assert frames

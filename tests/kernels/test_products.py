@@ -10,7 +10,7 @@ from numba import config
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import kernel
 from fastnn.kernels.compiler.simd import VECTOR_BYTES, pointer
-from fastnn.kernels.matmul.micro_kernel import BIAS, PARTIAL_SUM, PLAIN, RELU, RELU_SLOPE, SLOPE, ZERO
+from fastnn.kernels.matmul.micro_kernel import BIAS, PARTIAL_SUM, PLAIN, RECTIFY, RELU_SLOPE, SLOPE, ZERO
 from fastnn.kernels.matmul.products import (
     COPY_VECTORS,
     broad_product,
@@ -26,33 +26,33 @@ DEPTHS = (*SIZES, 65, 300, 530) if not config.DISABLE_JIT else SIZES
 
 @kernel
 def panels_of(
-    table, C, c_panel, seed, bias, W, row, step, rows, depth, B, b_panel, panels, width, epilogue, E, keep, copy
+    table, C, c_panel, seed, bias, A, rs_a, cs_a, rows, k, B, b_panel, panels, width, epilogue, E, keep, copy
 ):  # fmt: skip
     multiply_panels(
-        pointer(table), pointer(C), c_panel, seed, pointer(bias), pointer(W), row, step, rows, depth, pointer(B),
+        pointer(table), pointer(C), c_panel, seed, pointer(bias), pointer(A), rs_a, cs_a, rows, k, pointer(B),
         b_panel, panels, width, epilogue, pointer(E), keep, pointer(copy),
     )  # fmt: skip
 
 
 @kernel
-def blocks_of(table, C, seed, bias, W, row, step, rows, depth, B, blocks, width, epilogue, E, keep, copy):
+def blocks_of(table, C, seed, bias, A, rs_a, cs_a, rows, k, B, blocks, width, epilogue, E, keep, copy):
     multiply_blocks(
-        pointer(table), pointer(C), seed, pointer(bias), pointer(W), row, step, rows, depth, pointer(B), blocks, width,
+        pointer(table), pointer(C), seed, pointer(bias), pointer(A), rs_a, cs_a, rows, k, pointer(B), blocks, width,
         epilogue, pointer(E), keep, pointer(copy),
     )  # fmt: skip
 
 
 def table(dtype):
-    leaves = {at.PRODUCT: product, at.PRODUCT_OF_ONE: product_of_one, at.BROAD_PRODUCT: broad_product}
+    ops = {at.PRODUCT: product, at.PRODUCT_OF_ONE: product_of_one, at.BROAD_PRODUCT: broad_product}
     entries = np.zeros(at.TABLE_SIZE, object if config.DISABLE_JIT else np.uintp)
-    for index, op in leaves.items():
+    for index, op in ops.items():
         entries[index] = op.address(dtype)
     return entries
 
 
 def expected(C, seed, bias, W, B, epilogue, E, keep):
     Z = (C if seed == PARTIAL_SUM else bias[:, None] if seed == BIAS else 0) + W.astype(np.float64) @ B
-    if epilogue == RELU:
+    if epilogue == RECTIFY:
         return np.maximum(Z, 0)
     return Z * {PLAIN: 1, RELU_SLOPE: np.where(E > 0, keep, 0), SLOPE: E}.get(epilogue, 1)
 
@@ -61,7 +61,7 @@ def expected(C, seed, bias, W, B, epilogue, E, keep):
 @given(
     rows=st.sampled_from(SIZES), depth=st.sampled_from(DEPTHS), panels=st.integers(0, 18),
     together=st.booleans(), by_columns=st.booleans(), seed=st.sampled_from([ZERO, BIAS, PARTIAL_SUM]),
-    epilogue=st.sampled_from([PLAIN, RELU, RELU_SLOPE, SLOPE]), draw=st.integers(0, 99),
+    epilogue=st.sampled_from([PLAIN, RECTIFY, RELU_SLOPE, SLOPE]), draw=st.integers(0, 99),
 )  # fmt: skip
 def test_products(dtype, rows, depth, panels, together, by_columns, seed, epilogue, draw):
     rng = np.random.default_rng(draw)
@@ -92,12 +92,12 @@ def test_products(dtype, rows, depth, panels, together, by_columns, seed, epilog
     assert_close(out, laid_out(result), dtype)
 
 
-@pytest.mark.parametrize("epilogue", [PLAIN, RELU, RELU_SLOPE])
+@pytest.mark.parametrize("epilogue", [PLAIN, RECTIFY, RELU_SLOPE])
 def test_sums_that_are_no_numbers_stay_none(epilogue):
     W, B = np.array([[1.0], [np.inf], [np.nan]]), np.ones((1, 16))
     out, bias, E = np.zeros((3, 16)), np.zeros(3), np.zeros((3, 16))
     with np.errstate(invalid="ignore"):
         panels_of(table(np.float64), out, 48, ZERO, bias, W, 1, 1, 3, 1, B, 16, 1, 16, epilogue, E, 1.0, out)
     # 0 times infinity is NaN, as in NumPy.
-    wanted = {PLAIN: [1, np.inf, np.nan], RELU: [1, np.inf, np.nan], RELU_SLOPE: [0, np.nan, np.nan]}[epilogue]
+    wanted = {PLAIN: [1, np.inf, np.nan], RECTIFY: [1, np.inf, np.nan], RELU_SLOPE: [0, np.nan, np.nan]}[epilogue]
     np.testing.assert_array_equal(out, np.repeat(np.array(wanted)[:, None], 16, axis=1))

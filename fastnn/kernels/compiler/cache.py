@@ -103,7 +103,7 @@ def places():
     return ", ".join(found + [writable] * bool(writable)) or "none: every process compiles (set NUMBA_CACHE_DIR)"
 
 
-_said = set()
+_said: set[str | None] = set()
 
 
 def _say(line, once=None):

@@ -1,4 +1,4 @@
-"""Which vector instructions the kernels are written for: the host's, or what FASTNN_SIMD asks for."""
+"""Whether there is machine code, and for which vector instructions: the host's, or what FASTNN_SIMD asks for."""
 
 import os
 import platform
@@ -15,6 +15,9 @@ TILES = {
     "neon": (16, 4, (6, 4, 2, 1), (2, 1)),
     "none": (8, 2, (4, 3, 2, 1), (1, 1)),
 }
+
+# Numba makes the names of its settings when it is imported.
+JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 def _level():

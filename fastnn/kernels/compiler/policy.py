@@ -15,11 +15,12 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
-from numba.core.dispatcher import _FunctionCompiler
+from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from fastnn.interrupts import held
 from fastnn.kernels.compiler.cache import KernelCache
+from fastnn.kernels.compiler.host import JIT
 
 # An instance, not a dict: numba empties a dict at the first use and then switches everything back on.
 EXPLICIT_PRANGE_ONLY = ParallelOptions(
@@ -66,27 +67,27 @@ def _compiled(function, parallel):
 
 
 class Numbers:
-    """In the annotations of a op: a pointer to numbers of the net's type."""
+    """In the annotations of an op: a pointer to numbers of the net's type."""
 
 
 class Table:
-    """In the annotations of a op: a pointer to a table of pointers (`simd.pointer_table`)."""
+    """In the annotations of an op: a pointer to a table of pointers (`simd.pointer_table`)."""
 
 
 class Bytes:
-    """In the annotations of a op: a pointer to numbers of any type."""
+    """In the annotations of an op: a pointer to numbers of any type."""
 
 
 class Words:
-    """In the annotations of a op: a pointer to uint32."""
+    """In the annotations of an op: a pointer to uint32."""
 
 
 class Integers:
-    """In the annotations of a op: a pointer to int64."""
+    """In the annotations of an op: a pointer to int64."""
 
 
 class Doubles:
-    """In the annotations of a op: a pointer to float64, whatever the net's type."""
+    """In the annotations of an op: a pointer to float64, whatever the net's type."""
 
 
 class _NativeCompiler(_FunctionCompiler):
@@ -163,7 +164,7 @@ class Op:
 
     def address(self, dtype):
         """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
-        return self.function if numba.config.DISABLE_JIT else self.compiled(np.dtype(dtype)).address
+        return self.compiled(np.dtype(dtype)).address if JIT else self.function
 
 
 def op(function):
@@ -171,7 +172,7 @@ def op(function):
     return Op(function)
 
 
-class _UsersLeaf(Op):
+class _UsersOp(Op):
     def __init__(self, function, described):
         # Numba's cache cannot tell two of them apart.
         super().__init__(function, cached=False)
@@ -185,13 +186,13 @@ class _UsersLeaf(Op):
 
 
 def users_op(function, described):
-    """Make a op of a function that holds one of the user's, which errors call as it is `described`."""
-    return _UsersLeaf(function, described)
+    """Make an op of a function that holds one of the user's, which errors call as it is `described`."""
+    return _UsersOp(function, described)
 
 
 def users_function(function):
     """Compile a user's function for numbers, unless numba has done so or is switched off."""
-    if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
+    if not JIT or hasattr(function, "py_func"):
         return function
     return numba.njit(error_model="numpy")(function)
 
@@ -202,30 +203,33 @@ def _no_code_of_its_own(flags):
     return flags
 
 
-if numba.config.DISABLE_JIT:
-    # What the machine code does silently (overflow, log(0)), NumPy's scalars would warn about.
-    inner = kernel = parallel_kernel = np.errstate(all="ignore")
-else:
+# What machine code does silently (overflow, log(0)), NumPy's scalars would warn about.
+_silent = np.errstate(all="ignore")
 
-    def inner(function):
-        """Compile a function that only kernels call: it is kept within their machine code."""
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
-        dispatcher._compiler._customize_flags = _no_code_of_its_own
 
-        def add_overload(compiled):
-            # numba finds the code of a callee by its entry point, of which any unique object takes the place.
-            entry = object()
-            dispatcher.targetctx.insert_user_function(entry, compiled.fndesc, [compiled.library])
-            dispatcher.overloads[tuple(compiled.signature.args)] = compiled._replace(entry_point=entry)
+def inner(function):
+    """Compile a function that only kernels call: it is kept within their machine code."""
+    if not JIT:
+        return _silent(function)
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher._compiler._customize_flags = _no_code_of_its_own
 
-        dispatcher.add_overload = add_overload
-        return dispatcher
+    def add_overload(compiled):
+        # numba finds the code of a callee by its entry point, of which any unique object takes the place.
+        entry = object()
+        dispatcher.targetctx.insert_user_function(entry, compiled.fndesc, [compiled.library])
+        dispatcher.overloads[tuple(compiled.signature.args)] = compiled._replace(entry_point=entry)
 
-    def kernel(function):
-        """Compile a serial kernel that Python calls."""
-        return _compiled(function, parallel=False)
+    dispatcher.add_overload = add_overload
+    return dispatcher
 
-    def parallel_kernel(function):
-        """Compile a kernel with a parallel region; its last argument says on how many threads it runs."""
-        return _compiled(function, parallel=True)
+
+def kernel(function):
+    """Compile a serial kernel that Python calls."""
+    return _compiled(function, parallel=False) if JIT else _silent(function)
+
+
+def parallel_kernel(function):
+    """Compile a kernel with a parallel region; its last argument says on how many threads it runs."""
+    return _compiled(function, parallel=True) if JIT else _silent(function)

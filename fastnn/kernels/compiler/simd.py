@@ -1,8 +1,10 @@
 """The vocabulary of the vector kernels: LLVM vectors, or their plain twins where numba is switched off."""
 
-from numba import config
+from typing import TYPE_CHECKING
 
-if config.DISABLE_JIT:
+from fastnn.kernels.compiler.host import JIT
+
+if TYPE_CHECKING or not JIT:
     from fastnn.kernels.compiler import simd_plain as _vectors
 else:
     from fastnn.kernels.compiler import simd_llvm as _vectors

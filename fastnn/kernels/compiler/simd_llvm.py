@@ -294,7 +294,7 @@ def load(typingctx, pointer, index):
 
 @intrinsic
 def prefetch(typingctx, pointer, index):
-    """Ask for the cache line of element `index`, which will be read."""
+    """Prefetch the cache line of element `index`, which will be read."""
 
     def codegen(context, builder, sig, args):
         i32 = ir.IntType(32)

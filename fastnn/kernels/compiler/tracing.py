@@ -8,11 +8,11 @@ import functools
 
 import numpy as np
 from llvmlite import ir
-from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiler import simd_plain
+from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.simd_llvm import VECTOR_BYTES, Vector, _first_lanes, _splat
 
 _LLVM_TYPES = {
@@ -106,7 +106,7 @@ class Traced:
     def __ne__(self, other):
         return self._compare("!=", other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
     __radd__, __rmul__ = __add__, __mul__
 
 
@@ -214,7 +214,7 @@ def _traced(builder, ty, value):
 
 def traced(function, results=1):
     """The function as an operation of kernels: of vectors, it returns one of their type or a tuple of that many."""
-    if config.DISABLE_JIT:
+    if not JIT:
         return np.errstate(all="ignore")(function)
 
     @intrinsic
@@ -238,7 +238,7 @@ def traced_pass(function, inputs, outputs=1):
     The first n elements that each of the `inputs` pointers points to, and the scalars in every lane, are the
     function's arguments. The first `wanted` of its `outputs` results are written; an output may be an input.
     """
-    if config.DISABLE_JIT:
+    if not JIT:
         return _plain_pass(function, inputs, outputs)
 
     @intrinsic
@@ -271,6 +271,11 @@ def _plain_pass(function, inputs, outputs):
 
 
 def _emit_pass(context, builder, function, inputs, outputs, number, n, wanted, rest):
+    """Write the loop of `traced_pass`, whose arguments `n`, `wanted` and, in `rest`, the others are LLVM values.
+
+    `context` and `builder` are numba's; `function`, `inputs` and `outputs` those of the pass; `number` is the type of
+    elements.
+    """
     lanes = VECTOR_BYTES * 8 // number.bitwidth
     vector = Vector(number, lanes)
     llvm_type = context.get_value_type(vector)
@@ -337,7 +342,7 @@ def traced_fill(function):
     integers as unsigned ones of 64 bits, floats of the type of the target's elements.
     """
     words = VECTOR_BYTES // 8
-    if config.DISABLE_JIT:
+    if not JIT:
 
         @np.errstate(all="ignore")
         def plain(target, *numbers):

@@ -13,9 +13,9 @@ from fastnn.kernels.matmul.matrices import (
     copied_scratch,
     gradient,
     over_inputs,
+    packed_scratch,
     strip_columns,
     strip_product,
-    turned_scratch,
     unpack_row,
 )
 from fastnn.kernels.matmul.micro_kernel import ZERO
@@ -55,6 +55,7 @@ def output_delta(A, Y, scale, dZ, n_threads):
 
 @inner
 def _hidden_columns(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, scratch, strip, part, parts):
+    """Part `part` of `parts` of `hidden_backward`'s columns, `strip` at a time, with `scratch` for these."""
     n_out, n_in = W.shape
     m = dZ.shape[1]
     lo, hi = span(m, part, parts, 64)
@@ -78,7 +79,11 @@ def _hidden_columns(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, scr
 def hidden_backward(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_threads):
     """dA_prev = W^T dZ, times D / keep_prob unless D is empty; dZ_prev = dA_prev where A_prev > 0, else 0.
 
-    The columns are shared out among the threads; `products` is from `matmul.products`.
+    products: from `matmul.matrices`.
+    W, dZ, A_prev: weights [n_out][n_in] of a layer, its dZ [n_out][m], the activations [n_in][m] of the layer below.
+    D, keep_prob: dropout's mask of these [n_in][m], or empty.
+    dA_prev, dZ_prev: results [n_in][m].
+    n_threads: how many divide the columns among them.
     """
     units = W.shape[0] + W.shape[1]
     strip = strip_columns(units, dZ.shape[1], pointer(dZ))
@@ -94,6 +99,7 @@ def hidden_backward(products, W, dZ, A_prev, D, keep_prob, dA_prev, dZ_prev, n_t
 
 @inner
 def _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, lo, hi):
+    """Rows `lo` to `hi` of `weight_gradient`; `packed` and `scratch` are as in `gradient`."""
     m = dZ.shape[1]
     n_in = A_prev.shape[0]
     dz, dw = advance(pointer(dZ), lo * m), advance(pointer(dW), lo * n_in)
@@ -108,18 +114,22 @@ def _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db
 
 @parallel_kernel
 def weight_gradient(products, dZ, A_prev, W, scale, decayed, decay, dW, db, n_threads):
-    """dW = scale dZ A_prev^T, + decay W if `decayed`; db = scale * sum of dZ over examples; each thread owns rows.
+    """dW = scale dZ A_prev^T, + decay W if `decayed`; db = scale * sum of dZ over examples.
 
-    `products` is from `matmul.products`.
+    products: from `matmul.matrices`.
+    dZ, A_prev, W: dZ [n_out][m] of a layer, the activations [n_in][m] of the layer below, the weights [n_out][n_in].
+    scale, decayed, decay: usually 1 / m; whether there is an L2 term; its coefficient.
+    dW, db: results [n_out][n_in] and [n_out][1].
+    n_threads: how many divide the rows among them.
     """
     n_out, m = dZ.shape
     n_in = A_prev.shape[0]
     packed = over_inputs(n_out, n_in, pointer(dZ))
     if n_threads == 1:
-        scratch = np.empty(turned_scratch(n_out, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
+        scratch = np.empty(packed_scratch(n_out, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
         _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, 0, n_out)
     else:
         for part in prange(n_threads):
             lo, hi = span(n_out, part, n_threads, 4)
-            scratch = np.empty(turned_scratch(hi - lo, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
+            scratch = np.empty(packed_scratch(hi - lo, n_in, m, pointer(dZ)) if packed else 0, dZ.dtype)
             _weight_gradient_rows(products, dZ, A_prev, W, scale, decayed, decay, dW, db, packed, scratch, lo, hi)

@@ -12,6 +12,7 @@ from fastnn.kernels.matmul.micro_kernel import BIAS
 
 @inner
 def _layer_columns(products, W, A_prev, b, Z, A, activation, scratch, strip, part, parts):
+    """Part `part` of `parts` of `layer_forward`'s columns, `strip` at a time, with `scratch` for these."""
     n_out, n_in = W.shape
     m = Z.shape[1]
     z, a = pointer(Z), pointer(A)
@@ -30,9 +31,13 @@ def _layer_columns(products, W, A_prev, b, Z, A, activation, scratch, strip, par
 
 @parallel_kernel
 def layer_forward(products, W, A_prev, b, Z, A, activation, n_threads):
-    """Z = W A_prev + b and A = activation(Z), the columns shared out among the threads.
+    """Z = W A_prev + b and A = activation(Z).
 
-    `products` is from `matmul.products`.
+    products: from `matmul.matrices`.
+    W, A_prev, b: weights [n_out][n_in], the activations [n_in][m] of the layer below, biases [n_out][1].
+    Z, A: results [n_out][m], which may be one array.
+    activation: RELU or SIGMOID.
+    n_threads: how many divide the columns among them.
     """
     units = W.shape[0] + W.shape[1]
     strip = strip_columns(units, Z.shape[1], pointer(Z))

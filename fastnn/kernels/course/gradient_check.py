@@ -15,7 +15,13 @@ BLOCK = 64
 
 @inner
 def _cost(products, depth, sizes, weights_at, biases_at, units_at, theta, x, y, m, acts, terms):
-    """Mean cross-entropy of a net on all examples, 1/m * sum: hidden layers relu, outputs sigmoid."""
+    """Mean cross-entropy of a net on all examples, 1/m * sum: hidden layers relu, outputs sigmoid.
+
+    products, sizes, weights_at, biases_at, units_at: as in `cost_differences`, as pointers.
+    depth: layers with weights.
+    theta, x, y, m: parameters, examples, targets; how many examples.
+    acts, terms: room, as a thread has it in `cost_differences`.
+    """
     width = panel_width(acts)
     n_y = get(sizes, depth)
     outputs = advance(acts, get(units_at, depth) * BLOCK)
@@ -43,6 +49,7 @@ def _cost(products, depth, sizes, weights_at, biases_at, units_at, theta, x, y, 
 def _differences(
     products, sizes, weights_at, biases_at, units_at, X, Y, epsilon, first, J, theta, acts, terms, part, parts
 ):
+    """As `cost_differences`, with one thread's `theta`, for every one of `parts` parameters from number `part` on."""
     depth, m = sizes.size - 1, X.shape[1]
     net = pointer(products), depth, pointer(sizes), pointer(weights_at), pointer(biases_at), pointer(units_at)
     data = pointer(theta), pointer(X), pointer(Y), m, pointer(acts), pointer(terms)
@@ -61,8 +68,14 @@ def cost_differences(
 ):
     """J[0, k] and J[1, k] = cost with parameter first + k moved by +epsilon and -epsilon.
 
-    Each thread has a row of `thetas` (a copy of the parameters), `acts` (one block of examples, layer by layer, in
-    panels) and `terms`; `products` is from `matmul.products`.
+    products: from `matmul.matrices`.
+    sizes, weights_at, biases_at: units of each layer; where in a row of thetas its weights and biases begin.
+    units_at: how many units the layers below have together.
+    X, Y: examples [n_x][m], targets [n_y][m].
+    epsilon, first, J: see above.
+    thetas, acts, terms: for each thread a row: a copy of the parameters; room for one block of examples, layer by
+    layer, in panels; room for n_y m losses.
+    n_threads: how many divide the parameters among them.
     """
     if n_threads == 1:
         _differences(

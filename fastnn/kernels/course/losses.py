@@ -19,7 +19,10 @@ def cross_entropy_terms(a, y, skip_nan):
 
 @inner
 def cross_entropy_span(a, a_at, y, y_at, terms, at, size, skip_nan):
-    """Terms of `size` elements."""
+    """Cross-entropy of `size` elements: terms[at + j] is that of a[a_at + j] against y[y_at + j].
+
+    `skip_nan` is as in `cross_entropy_terms`.
+    """
     lanes = lanes_of(a)
     for j in range(0, size, lanes):
         n = size - j

@@ -1,7 +1,4 @@
-"""What the course's `model`s do otherwise than the engine: its loss in its own form, NumPy's masks and shuffles.
-
-Leaves with the arguments of those in `stages`, whose places they take in a table.
-"""
+"""What the course's `model`s put into the table of ops: their loss in its own form, NumPy's masks and shuffles."""
 
 import numpy as np
 
@@ -23,18 +20,18 @@ from fastnn.kernels.course.losses import cross_entropy_terms, pairwise_sum
 from fastnn.kernels.formulas.mt19937 import SEEDS, STATE, permutations
 from fastnn.kernels.program.ops import OPS
 
-# SETTINGS[LOSS]: whether terms that are nan count nothing.
-SUM, NANSUM = 0, 1
-
 
 @op
 def output_loss(
-    table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
-    panels: int, count: int, share: float,
+    table: Table, a: Numbers, dz: Numbers, y: Numbers, weights: Numbers, terms: Numbers, n_y: int, width: int,
+    panels: int, count: int, scale: float,
 ):  # fmt: skip
-    """A = sigmoid(Z) in place, dZ = (A - Y) share, and where costs are wanted the cross-entropy of every example."""
+    """A = sigmoid(Z) in place, dZ = scale (A - Y), and where costs are wanted the cross-entropy of every example.
+
+    Otherwise as `output_loss` of `program.outputs`, whose place it takes.
+    """
     settings = pointer_at(table, at.SETTINGS, np.int64)
-    skip_nan = get(settings, at.LOSS) == NANSUM
+    skip_nan = get(settings, at.SKIP_NAN) != 0
     lanes = lanes_of(a)
     for panel in range(panels):
         examples = min(width, count - panel * width)
@@ -46,7 +43,7 @@ def output_loss(
                 store_part(a, row + j, output, room)
                 if n < lanes:
                     store_part(dz, row + j, splat(dz, 0), room)
-                store_part(dz, row + j, (output - target) * share, n)
+                store_part(dz, row + j, (output - target) * scale, n)
                 if get(settings, at.COSTED) != 0:
                     term = cross_entropy_terms(output, target, skip_nan)
                     if i > 0:
@@ -65,10 +62,13 @@ def dropout(
     table: Table, acts: Numbers, slopes: Numbers, with_slopes: int, units: int, width: int, position: int, layer: int,
     step: int, key0: int, key1: int, threshold: int, keep: float,
 ):  # fmt: skip
-    """Multiply one panel by the masks that were drawn for these examples, 0 or 1 / keep_prob."""
+    """Multiply one panel by the masks that were drawn for these examples, 0 or 1 / keep_prob.
+
+    As `dropout` of `program.randomness`, whose place it takes: layers are relu's, which keep no slopes.
+    """
     m = get(pointer_at(table, at.SETTINGS, np.int64), at.M)
     # Each unit of a hidden layer has a row of masks.
-    row = get(pointer_at(table, at.MASKS_AT, np.int64), layer)
+    row = get(at.record_of(table, layer), at.MASKS_AT)
     masks = numbers_at(table, at.MASKS, acts)
     examples = min(width, m - position)
     for i in range(units):
@@ -78,15 +78,14 @@ def dropout(
             store_part(acts, i * width + j, load_part(acts, i * width + j, n) * mask, n)
 
 
-def shuffle_scratch(m):
-    """Words that `permute` needs behind the m of the order itself."""
+def generator_words(m):
+    """Words of GENERATOR for m examples: the number of the last draw, 16 orders, their picks, and 16 states, twice."""
     return 1 + 2 * SEEDS * m + 2 * SEEDS * STATE
 
 
 @op
-def permute(order: Words, m: int, first_seed: int, key1: int, epoch: int):
+def permute(order: Words, drawn: Words, m: int, first_seed: int, key1: int, epoch: int):
     """The order that np.random.permutation(m) gives after np.random.seed(first_seed + epoch), 16 epochs at a time."""
-    drawn = advance(order, m)
     orders = advance(drawn, 1)
     picks = advance(orders, SEEDS * m)
     state = advance(picks, SEEDS * m)
@@ -98,7 +97,6 @@ def permute(order: Words, m: int, first_seed: int, key1: int, epoch: int):
         put(order, i, get(orders, row * m + i))
 
 
-# The course's `model`s: the engine's steps, with the notebooks' loss, masks and shuffles.
 COURSE_OPS = {
     **OPS,
     at.DROPOUT: dropout,

@@ -24,13 +24,20 @@ def _gd_array(W, dW, rate, new_W, part, parts):
 
 @inner
 def _gd_part(W, dW, b, db, rate, new_W, new_b, part, parts):
+    """Part `part` of `parts` of `gd_update`."""
     _gd_array(W, dW, rate, new_W, part, parts)
     _gd_array(b, db, rate, new_b, part, parts)
 
 
 @parallel_kernel
 def gd_update(W, dW, b, db, rate, new_W, new_b, n_threads):
-    """W - rate dW and b - rate db: a layer a call, for a call costs as much as NumPy takes for one of them."""
+    """A layer's step of gradient descent: a layer a call, for a call costs as much as NumPy takes for one array.
+
+    W, dW, b, db: weights [n_out][n_in], biases [n_out][1] and the gradients of both.
+    rate: learning rate.
+    new_W, new_b: results, W - rate dW and b - rate db.
+    n_threads: how many divide the numbers among them.
+    """
     if n_threads == 1:
         _gd_part(W, dW, b, db, rate, new_W, new_b, 0, 1)
     else:
@@ -40,6 +47,7 @@ def gd_update(W, dW, b, db, rate, new_W, new_b, n_threads):
 
 @inner
 def _momentum_array(W, dW, v, beta, rest, rate, new_W, new_v, part, parts):
+    """Part `part` of `parts` of `momentum_update`, for one array with the moments `v` and `new_v`."""
     lo, hi = span(W.size, part, parts, 64)
     averaged_pass(
         hi - lo, 2, _part(W, lo), _part(dW, lo), _part(v, lo), _part(new_W, lo), _part(new_v, lo), rate, 0.0, 1.0,
@@ -49,13 +57,20 @@ def _momentum_array(W, dW, v, beta, rest, rate, new_W, new_v, part, parts):
 
 @inner
 def _momentum_part(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b, new_vb, part, parts):
+    """Part `part` of `parts` of `momentum_update`."""
     _momentum_array(W, dW, vW, beta, rest, rate, new_W, new_vW, part, parts)
     _momentum_array(b, db, vb, beta, rest, rate, new_b, new_vb, part, parts)
 
 
 @parallel_kernel
 def momentum_update(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b, new_vb, n_threads):
-    """Momentum's step for one layer: new_v = beta v + rest dW and new_W = W - rate new_v, and likewise b."""
+    """Momentum's step for one layer: new_vW = beta vW + rest dW and new_W = W - rate new_vW, and likewise b.
+
+    W, dW, vW, b, db, vb: weights, their gradients and moments [n_out][n_in], and those of the biases [n_out][1].
+    beta, rest, rate: momentum; 1 - beta; learning rate.
+    new_W, new_vW, new_b, new_vb: results.
+    n_threads: how many divide the numbers among them.
+    """
     if n_threads == 1:
         _momentum_part(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b, new_vb, 0, 1)
     else:
@@ -65,6 +80,7 @@ def momentum_update(W, dW, vW, b, db, vb, beta, rest, rate, new_W, new_vW, new_b
 
 @inner
 def _adam_array(W, dW, v, s, settings, new_W, new_v, new_s, part, parts):
+    """Part `part` of `parts` of `adam_update`, for one array with the moments `v`, `s`, `new_v` and `new_s`."""
     beta1, rest1, left1 = settings[0], settings[1], settings[2]
     beta2, rest2, left2 = settings[3], settings[4], settings[5]
     epsilon, rate = settings[6], settings[7]
@@ -78,6 +94,7 @@ def _adam_array(W, dW, v, s, settings, new_W, new_v, new_s, part, parts):
 
 @inner
 def _adam_part(W, dW, vW, sW, b, db, vb, sb, settings, new_W, new_vW, new_sW, new_b, new_vb, new_sb, part, parts):
+    """Part `part` of `parts` of `adam_update`."""
     _adam_array(W, dW, vW, sW, settings, new_W, new_vW, new_sW, part, parts)
     _adam_array(b, db, vb, sb, settings, new_b, new_vb, new_sb, part, parts)
 
@@ -86,7 +103,11 @@ def _adam_part(W, dW, vW, sW, b, db, vb, sb, settings, new_W, new_vW, new_sW, ne
 def adam_update(W, dW, vW, sW, b, db, vb, sb, settings, new_W, new_vW, new_sW, new_b, new_vb, new_sb, n_threads):
     """Adam's step for one layer.
 
-    settings = beta1, 1 - beta1, 1 - beta1^t, beta2, 1 - beta2, 1 - beta2^t, epsilon, rate.
+    W, dW, vW, sW: weights, their gradients and both moments [n_out][n_in].
+    b, db, vb, sb: biases, their gradients and both moments [n_out][1].
+    settings: beta1, 1 - beta1, 1 - beta1^t, beta2, 1 - beta2, 1 - beta2^t, epsilon, rate.
+    new_W, new_vW, new_sW, new_b, new_vb, new_sb: results.
+    n_threads: how many divide the numbers among them.
     """
     if n_threads == 1:
         _adam_part(W, dW, vW, sW, b, db, vb, sb, settings, new_W, new_vW, new_sW, new_b, new_vb, new_sb, 0, 1)

@@ -1,6 +1,6 @@
-"""Hidden activations as functions of a vector z that return the activation and its slope, and their passes.
+"""Hidden activations: functions of a vector z that return the activation and its slope, and passes over memory.
 
-A slope is written down where the activation is computed, while exp(z) is at hand; relu's is read off the activation.
+A slope is stored where the activation is computed, while exp(z) is at hand; relu's is seen from the activation.
 """
 
 from fastnn.kernels.compiler import vector_math
@@ -44,8 +44,8 @@ def _gelu(z):
     y = where(y > 39.0, 39.0, y)
     e = bell(y, 0.5)
     tail = e * scaled_erfc(y * 0.7071067811865476) * 0.5
-    share = where(z < 0.0, tail, 1.0 - tail)
-    return z * share, fma(z * 0.3989422804014327, e, share)
+    phi = where(z < 0.0, tail, 1.0 - tail)
+    return z * phi, fma(z * 0.3989422804014327, e, phi)
 
 
 def logistic(z):
@@ -58,14 +58,14 @@ def logistic(z):
 
 def _sigmoid(z):
     """1 / (1 + exp(-z))."""
-    share, rest = logistic(z)
-    return share, share * rest
+    sigma, rest = logistic(z)
+    return sigma, sigma * rest
 
 
 def _silu(z):
     """z sigma(z)."""
-    share, rest = logistic(z)
-    return z * share, share * fma(z, rest, 1.0)
+    sigma, rest = logistic(z)
+    return z * sigma, sigma * fma(z, rest, 1.0)
 
 
 def _tanh(z):

@@ -28,32 +28,36 @@ def _error(a, y, limit, half):
     return where(size > limit, size - half, d * d * 0.5), where(d > limit, 1.0, where(d < -limit, -1.0, d))
 
 
-# The rows of a panel: (z, y, total) -> (total + the loss, share times its derivative by z).
+# The rows of a panel: (z, y, total) -> (total + the loss, scale times its derivative with respect to z).
 
 
-def _linear_row(z, y, total, share, limit, half):
+def _linear_row(z, y, total, scale, limit, half):
     loss, slope = _error(z, y, limit, half)
-    return total + loss, slope * share
+    return total + loss, slope * scale
 
 
-def _sigmoid_row(z, y, total, share, limit, half):
+def _sigmoid_row(z, y, total, scale, limit, half):
     a, rest = logistic(z)
     loss, slope = _error(a, y, limit, half)
-    return total + loss, slope * (a * rest) * share
+    return total + loss, slope * (a * rest) * scale
 
 
-def _poisson_row(z, y, total, share):
+def _poisson_row(z, y, total, scale):
     rate = vector_math.exp(z)
-    return total + (rate - y * z), (rate - y) * share
+    return total + (rate - y * z), (rate - y) * scale
 
 
-def _binary_cross_entropy_row(z, y, total, share, kept, spread):
-    """max(z, 0) - z y + log(1 + exp(-|z|)), with the targets y kept + spread."""
-    y = y * kept + spread
+def binary_cross_entropy(z, y):
+    """(max(z, 0) - z y + log(1 + exp(-|z|)), sigma(z) - y)."""
     e = exp_of_negative(-absolute(z))
     large = 1.0 / (e + 1.0)
-    loss = where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e)
-    return total + loss, (where(z < 0.0, e * large, large) - y) * share
+    return where(z <= 0.0, 0.0, z) - z * y + log1p_of_finite(e), where(z < 0.0, e * large, large) - y
+
+
+def _binary_cross_entropy_row(z, y, total, scale, kept, spread):
+    """With the targets y kept + spread."""
+    loss, slope = binary_cross_entropy(z, y * kept + spread)
+    return total + loss, slope * scale
 
 
 def _sigmoid_delta(a, da):
@@ -105,7 +109,7 @@ def output_panel(output, z, n_y, width):
 
 @inner
 def output_delta_panel(output, a, da, n_y, width):
-    """da = the derivative by z, in place, of what `da` is the derivative of by the outputs a."""
+    """From a derivative with respect to the outputs a, that with respect to z, in place of `da`."""
     if output == SIGMOID:
         sigmoid_delta_pass(n_y * width, 1, a, da, da)
     elif output == SOFTMAX:
@@ -120,8 +124,12 @@ def output_delta_panel(output, a, da, n_y, width):
 
 
 @inner
-def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta):
-    """-sum over the outputs of y log(softmax(z)), with the targets y kept + spread, and its derivative by z."""
+def cross_entropy_panel(z, n_y, width, count, targets, scale, kept, spread, dz, terms, with_delta):
+    """-sum over the outputs of y log(softmax(z)), and its derivative with respect to z.
+
+    z, n_y, width, count, targets, scale, dz, terms, with_delta: as in `output_loss_panel`.
+    kept, spread: labels are smoothed to y kept + spread.
+    """
     for t in range(0, count, lanes_of(z)):
         n = count - t
         largest = _largest(z, n_y, width, t, n)
@@ -140,12 +148,15 @@ def cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, 
             for o in range(n_y):
                 at = o * width + t
                 y = load_part(targets, at, n) * kept + spread
-                store_part(dz, at, (load_part(dz, at, n) * mass - y) * share, n)
+                store_part(dz, at, (load_part(dz, at, n) * mass - y) * scale, n)
 
 
 @inner
 def weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta):
-    """Multiply losses, and dz if wanted, by the weights if there are any; dz is 0 where there are no examples."""
+    """Multiply losses, and dz if wanted, by the weights if there are any; dz is 0 where there are no examples.
+
+    Arguments are as in `output_loss_panel`.
+    """
     if weighted:
         product_pass(count, 1, terms, weights, terms)
     if with_delta:
@@ -158,17 +169,22 @@ def weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta):
 
 @inner
 def output_loss_panel(
-    output, loss, z, n_y, width, count, targets, weights, weighted, share, smoothing, dz, terms, with_delta
+    output, loss, z, n_y, width, count, targets, weights, weighted, scale, smoothing, dz, terms, with_delta
 ):
-    """terms[t] = every example's loss, and dz = share times its derivative by z if wanted.
+    """terms[t] = every example's loss, and dz = scale times its derivative with respect to z, if wanted.
 
-    z, targets and dz are panels [n_y][width] of which `count` columns are examples; dz is 0 in the others, and may be
-    z. Where there are weights, one for each example, both results are multiplied with them.
+    output, loss: codes.
+    z, n_y, width, count: panel [n_y][width] of sums, of which `count` columns are examples.
+    targets: panel [n_y][width].
+    weights, weighted: for each example what its loss and dz are multiplied by; whether there are any.
+    scale, smoothing: what dz is multiplied by; how far labels are smoothed.
+    dz, terms, with_delta: results, a panel [n_y][width], which may be z and is 0 where there are no examples, and a
+    number for each example; whether dz is wanted.
     """
     kept, wanted = 1.0 - smoothing, 2 if with_delta else 1
     if loss == CROSS_ENTROPY:
         spread = smoothing / n_y
-        cross_entropy_panel(z, n_y, width, count, targets, share, kept, spread, dz, terms, with_delta)
+        cross_entropy_panel(z, n_y, width, count, targets, scale, kept, spread, dz, terms, with_delta)
     else:
         spread = smoothing * 0.5
         limit = np.inf if loss == SQUARED_ERROR else 0.0 if loss == ABSOLUTE_ERROR else 1.0
@@ -177,11 +193,11 @@ def output_loss_panel(
         for o in range(n_y):
             row, y, out = advance(z, o * width), advance(targets, o * width), advance(dz, o * width)
             if loss == BINARY_CROSS_ENTROPY:
-                binary_cross_entropy_row(count, wanted, row, y, terms, terms, out, share, kept, spread)
+                binary_cross_entropy_row(count, wanted, row, y, terms, terms, out, scale, kept, spread)
             elif loss == POISSON:
-                poisson_row(count, wanted, row, y, terms, terms, out, share)
+                poisson_row(count, wanted, row, y, terms, terms, out, scale)
             elif output == LINEAR:
-                linear_row(count, wanted, row, y, terms, terms, out, share, limit, half)
+                linear_row(count, wanted, row, y, terms, terms, out, scale, limit, half)
             else:
-                sigmoid_row(count, wanted, row, y, terms, terms, out, share, limit, half)
+                sigmoid_row(count, wanted, row, y, terms, terms, out, scale, limit, half)
     weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)

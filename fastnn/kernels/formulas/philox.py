@@ -11,13 +11,13 @@ from fastnn.kernels.compiler.simd import get, lanes_of, load, put, stack_buffer,
 from fastnn.kernels.compiler.tracing import low_halves, traced_fill, where
 
 WORD = 0xFFFFFFFF
-PERMUTATION_LAYER = WORD  # no layer has this number, so no mask shares a counter with a permutation
+PERMUTATION_LAYER = WORD  # no layer has this number, so no mask has a counter that a permutation has
 
 
 def _words(c0, c1, c2, c3, k0, k1):
     """The four words of Philox4x32-10 at the counters (c0, c1, c2, c3) under the key (k0, k1)."""
     for _ in range(10):
-        # The upper halves are rubbish: they are masked where they would count.
+        # The upper halves are of no use, and masked where they would matter.
         p0, p1 = (c0 & WORD) * 0xD2511F53, (c2 & WORD) * 0xCD9E8D57
         c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1, (p0 >> 32) ^ c3 ^ k1, p0
         k0, k1 = k0 + 0x9E3779B9, k1 + 0xBB67AE85
@@ -27,7 +27,8 @@ def _words(c0, c1, c2, c3, k0, k1):
 def _masks(index, c0, c0_step, c1, c1_step, c2, c3, k0, k1, threshold, scale):
     """0 where a word is below the threshold, else the scale: the four words at as many counters as a vector has lanes.
 
-    The counters are (c0, c1, c2, c3), then (c0 + c0_step, c1 + c1_step, c2, c3) and so on.
+    The counters are (c0, c1, c2, c3), then (c0 + c0_step, c1 + c1_step, c2, c3) and so on, `index` being the lane; the
+    key is (k0, k1).
     """
     if scale.dtype == np.float64:
         words = _words(c0 + index * c0_step, c1 + index * c1_step, c2, c3, k0, k1)
@@ -57,8 +58,12 @@ draw_picks = traced_fill(_picks)
 def dropout_panel(a, slopes, n_units, width, position, layer, step, key0, key1, threshold, scale, with_slopes):
     """a[unit, t] *= 0 or scale, for the examples `position`, `position + 1`, ... of a mini-batch; slopes too if wanted.
 
-    a and slopes are panels [unit][width], width 1 or a multiple of a vector's lanes. An element is dropped if word
-    unit % 4 at the counter (example, unit // 4, layer, step) is below `threshold`.
+    An element is dropped if word unit % 4 at the counter (example, unit // 4, layer, step) is below the threshold.
+
+    a, slopes, with_slopes: panels [unit][width]; whether slopes are wanted.
+    n_units, width, position: the panel's size, width 1 or a multiple of a vector's lanes; its first example.
+    layer, step, key0, key1: the layer, step of training and seed.
+    threshold, scale: of 2^32 words, how many drop an element; what the others are multiplied by.
     """
     lanes = lanes_of(a)
     masks = stack_buffer(a, 64)

@@ -1,23 +1,26 @@
 """Sums over examples whose lanes run along the examples: for layers too small to pack their input for.
 
-A tile is a few rows of dZ by four rows of A. Each lane sums every vector's element of its place, from panel to panel;
-in the end the lanes are added as a tree, neighbours first (`simd.total`), four sums at a time.
+A tile is a few rows of D (of dZ) by four rows of A. Each lane sums every vector's element of its place, from panel to
+panel; in the end the lanes are added as a tree, neighbours first (`simd.total`), four sums at a time.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiler import simd_plain
-from fastnn.kernels.compiler.host import LEVEL
+from fastnn.kernels.compiler.host import JIT, LEVEL
 from fastnn.kernels.compiler.simd_llvm import VECTOR_BYTES
 
 COLUMNS = 4
 
-# Of dZ in a tile: with four, 16 sums fill half of AVX-512's registers; vectors take two registers elsewhere.
-ROWS = (4, 2, 1) if LEVEL == "avx512" else (2, 1, 1)
+# Rows of dZ in a tile, the tallest first: with four, 16 sums fill half of AVX-512's registers; elsewhere vectors take
+# two registers.
+HEIGHTS = (4, 2, 1) if LEVEL == "avx512" else (2, 1)
+DOT_HEIGHT = HEIGHTS[0]
 
 
 class _Emitter:
@@ -88,7 +91,10 @@ class _Emitter:
 
 
 def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last):
-    """Write the loops; the vectors of sums, by (row, column). Without A they are sums of D's rows alone."""
+    """Write the loops, with `emit`; the vectors of sums, by (row, column). Without `A` they are sums of D's rows alone.
+
+    `rows` is how many rows of D a tile has; the others are LLVM values, as in `_dot_tile`.
+    """
     builder, i64 = emit.builder, ir.IntType(64)
 
     def constant(number):
@@ -175,29 +181,46 @@ def _store_totals(emit, sums, tile):
     emit.builder.store(row, emit.builder.bitcast(tile, row.type.as_pointer())).align = emit.size
 
 
-def _dots(rows):
-    """Tile [i, j] = sum over examples of D[i] A[j] for `rows` rows of D and four of A, of which so many are there."""
+@intrinsic
+def _dot_tile(typingctx, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last, tile, tile_row):
+    """Tile [i, j] = sum over examples of D[i] A[j], for up to DOT_HEIGHT rows of D and four of A.
 
-    @intrinsic
-    def dots(typingctx, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last, tile, tile_row):
-        i64 = types.int64
+    D, d_row, d_rows, d_panel: the first panel's first row; numbers from a row to the next; how many rows there are, of
+    which the tile takes as many as it can; numbers from a panel to the next.
+    A, a_row, a_rows, a_panel: the same of A.
+    panels, width, last: how many panels; examples in a panel, and in the last one.
+    tile, tile_row: the results; numbers from a row to the next.
+    """
+    i64, number = types.int64, ir.IntType(64)
 
-        def codegen(context, builder, sig, args):
-            emit = _Emitter(builder, context.get_value_type(D.dtype), D.dtype.bitwidth // 8)
-            *described, tile, tile_row = args
+    def codegen(context, builder, sig, args):
+        emit = _Emitter(builder, context.get_value_type(D.dtype), D.dtype.bitwidth // 8)
+        *described, tile, tile_row = args
+        following = builder.append_basic_block("after")
+        for rows, lower in zip(HEIGHTS, (*HEIGHTS[1:], 0), strict=True):
+            block, otherwise = builder.append_basic_block("tile"), builder.append_basic_block("fewer")
+            more = builder.icmp_signed(">", described[2], ir.Constant(number, lower))
+            builder.cbranch(more, block, otherwise)
+            builder.position_at_end(block)
             sums = _emit(emit, rows, *described)
             for i in range(rows):
-                start = builder.gep(tile, [builder.mul(tile_row, ir.Constant(ir.IntType(64), i))])
+                start = builder.gep(tile, [builder.mul(tile_row, ir.Constant(number, i))])
                 _store_totals(emit, [sums[i, j] for j in range(COLUMNS)], start)
-            return context.get_dummy_value()
+            builder.branch(following)
+            builder.position_at_end(otherwise)
+        builder.branch(following)
+        builder.position_at_end(following)
+        return context.get_dummy_value()
 
-        return types.void(D, i64, i64, i64, D, i64, i64, i64, i64, i64, i64, D, i64), codegen
-
-    return dots
+    return types.void(D, i64, i64, i64, D, i64, i64, i64, i64, i64, i64, D, i64), codegen
 
 
 @intrinsic
 def _row_sums(typingctx, D, d_row, d_rows, d_panel, panels, width, last, out):
+    """out[i] = sum over examples of row i of D, for four rows.
+
+    `D`, `d_row`, `d_rows`, `d_panel`, `panels`, `width` and `last` are as in `_dot_tile`; `out` is room for four.
+    """
     i64 = types.int64
 
     def codegen(context, builder, sig, args):
@@ -210,7 +233,22 @@ def _row_sums(typingctx, D, d_row, d_rows, d_panel, panels, width, last, out):
     return types.void(D, i64, i64, i64, i64, i64, i64, D), codegen
 
 
+def _plain_dot_tile(D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last, tile, tile_row):
+    """As `_dot_tile` says."""
+    for i in range(min(DOT_HEIGHT, d_rows)):
+        for j in range(min(COLUMNS, a_rows)):
+            sums = np.zeros(VECTOR_BYTES // D.itemsize, D.dtype)
+            for panel in range(panels):
+                d, a = D[panel * d_panel + i * d_row :], A[panel * a_panel + j * a_row :]
+                examples = last if panel == panels - 1 else width
+                for t in range(0, examples, sums.size):
+                    n = examples - t
+                    sums = sums + simd_plain.load_part(d, t, n) * simd_plain.load_part(a, t, n)
+            tile[i * tile_row + j] = simd_plain.total(sums)
+
+
 def _plain_row_sums(D, d_row, d_rows, d_panel, panels, width, last, out):
+    """As `_row_sums` says."""
     for i in range(min(COLUMNS, d_rows)):
         sums = np.zeros(VECTOR_BYTES // D.itemsize, D.dtype)
         for panel in range(panels):
@@ -220,26 +258,5 @@ def _plain_row_sums(D, d_row, d_rows, d_panel, panels, width, last, out):
         out[i] = simd_plain.total(sums)
 
 
-def _plain_dots(rows):
-    def dots(D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, panels, width, last, tile, tile_row):
-        for i in range(min(rows, d_rows)):
-            for j in range(min(COLUMNS, a_rows)):
-                sums = np.zeros(VECTOR_BYTES // D.itemsize, D.dtype)
-                for panel in range(panels):
-                    d, a = D[panel * d_panel + i * d_row :], A[panel * a_panel + j * a_row :]
-                    examples = last if panel == panels - 1 else width
-                    for t in range(0, examples, sums.size):
-                        n = examples - t
-                        sums = sums + simd_plain.load_part(d, t, n) * simd_plain.load_part(a, t, n)
-                tile[i * tile_row + j] = simd_plain.total(sums)
-
-    return dots
-
-
-_make = _plain_dots if config.DISABLE_JIT else _dots
-
-# Module globals: numba cannot cache a kernel that reaches them through a closure.
-dots = [_make(rows) for rows in ROWS]
-
-# out[i] = sum over examples of row i of D, for four rows, of which `d_rows` are there.
-row_sums = _plain_row_sums if config.DISABLE_JIT else _row_sums
+dot_tile: Callable[..., None] = _dot_tile if JIT else _plain_dot_tile
+row_sums: Callable[..., None] = _row_sums if JIT else _plain_row_sums

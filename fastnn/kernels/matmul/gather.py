@@ -1,4 +1,4 @@
-"""The mini-batch, straight from the caller's arrays, any order, strides and number type, to panels, packed or not."""
+"""The mini-batch: from the caller's arrays, of any order, strides and number type, to panels, packed or not."""
 
 import numpy as np
 
@@ -29,7 +29,10 @@ def read(
 ):  # fmt: skip
     """out[i * out_unit + t * out_example] = the number at byte start + i * unit + offsets[t].
 
-    `plain` says that they are of out's own type, and need no conversion.
+    code, plain: type of the numbers, a place in `simd.NUMBER_TYPES`; whether it is that of `out`.
+    x, start, unit, offsets: the caller's array; where to begin, from a unit to the next, and for each example: bytes.
+    units, examples: how many of each.
+    out, out_unit, out_example: results; numbers from a unit, from an example to the next.
     """
     if plain != 0:
         for i in range(units):
@@ -43,13 +46,13 @@ def read(
                 put(out, i * out_unit + t * out_example, element_at(x, first + i * unit, code, out))
 
 
-# Bytes of an example that are asked for ahead of time: examples come from memory, in pieces of 128 bytes of each.
+# Bytes of an example that are prefetched: examples come from memory, in pieces of 128 bytes of each.
 AHEAD = 512
 
 
 @inner
 def _copy_rows(x, start, units, offsets, examples, out, out_example):
-    """`read`, where an example's numbers are contiguous and of the net's own type."""
+    """As `read`, where an example's numbers are contiguous and of the net's own type."""
     lanes = lanes_of(out)
     whole = units // lanes * lanes
     for t in range(examples):
@@ -80,7 +83,24 @@ def packed_width(like):
 
 
 @inner
+def pack(table, acts, units, width, packed, chunk, wide, item):
+    """Store a panel a second time, packed: [panel of units][example][unit].
+
+    table: whose op transposes.
+    acts, units, width: panel [units][width].
+    packed, chunk, wide: where the first example's first units go; examples and units in a panel of packed ones.
+    item: numbers (or bytes, if that is what the pointers are to) in a number.
+    """
+    for i in range(0, units, wide):
+        call(
+            table, at.TRANSPOSE, advance(acts, i * width * item), width, min(wide, units - i), width,
+            advance(packed, i * chunk * item), wide,
+        )  # fmt: skip
+
+
+@inner
 def _offsets(table, shuffled, offsets, first, examples, stride):
+    """offsets[t] = stride times the example that comes `first` + t in the order."""
     if shuffled:
         order = advance(pointer_at(table, at.ORDER, np.uint32), first)
         for t in range(examples):
@@ -92,10 +112,16 @@ def _offsets(table, shuffled, offsets, first, examples, stride):
 
 @inner
 def _gather_examples(table, settings, offsets, examples, width, acts, packed, chunk, first):
-    """One panel of X, packed too unless `chunk` is 0."""
+    """One panel of X, packed too unless `chunk` is 0.
+
+    table, settings: of the run.
+    offsets, examples: for each example of the panel, its bytes from the beginning of X; how many there are.
+    width, acts: panel [n_x][width].
+    packed, chunk, first: packed examples of a chunk; how many examples it has; which of them is the panel's first.
+    """
     x = pointer_at(table, at.X, np.uint8)
     code, unit, stride = get(settings, at.X_TYPE), get(settings, at.X_UNIT), get(settings, at.X_EXAMPLE)
-    units = get(pointer_at(table, at.SIZES, np.int64), 0)
+    units = get(at.record_of(table, 0), at.UNITS)
     wide = packed_width(acts)
     plain = get(settings, at.X_PLAIN)
     if width == 1:
@@ -111,11 +137,7 @@ def _gather_examples(table, settings, offsets, examples, width, acts, packed, ch
             for t in range(examples, width):
                 put(acts, i * width + t, 0)
         if chunk != 0:
-            for i in range(0, units, wide):
-                call(
-                    table, at.TRANSPOSE, advance(acts, i * width), width, min(wide, units - i), width,
-                    advance(packed, i * chunk + first * wide), wide,
-                )  # fmt: skip
+            pack(table, acts, units, width, advance(packed, first * wide), chunk, wide, 1)
     else:
         for i in range(0, units, wide):
             here = advance(packed, i * chunk + first * wide)
@@ -131,15 +153,18 @@ def _gather_examples(table, settings, offsets, examples, width, acts, packed, ch
 
 
 @inner
-def gather_targets(table, offsets, targets, factors, first, p, begin, examples, width):
-    """Targets and sample weights of panel p of the present ones, where the task needs any.
+def _gather_targets(table, offsets, targets, factors, first, p, begin, examples, width):
+    """Targets and sample weights of one panel, where the task needs any.
 
-    `offsets` are those of X, if X is dense.
+    table: of the run.
+    offsets: those of X, if X is dense; written over.
+    targets, factors, p: results, in panels [n_y][width] and [width]; which of them is to be filled.
+    first, begin, examples, width: as in `gather`, with `begin` the panel's first example, counted in the chunk.
     """
     settings = pointer_at(table, at.SETTINGS, np.int64)
-    if get(settings, at.TASK) > at.EVALUATE:
+    if get(settings, at.HAS_TARGETS) == 0:
         return
-    n_y = get(pointer_at(table, at.SIZES, np.int64), get(settings, at.DEPTH))
+    n_y = get(at.record_of(table, get(settings, at.DEPTH)), at.UNITS)
     y = pointer_at(table, at.Y, np.uint8)
     code, unit, plain = get(settings, at.Y_TYPE), get(settings, at.Y_UNIT), get(settings, at.Y_PLAIN)
     shuffled = get(settings, at.SHUFFLE) != 0
@@ -160,7 +185,7 @@ def gather_targets(table, offsets, targets, factors, first, p, begin, examples, 
         call(table, at.READ, code, plain, y, 0, unit, n_y, offsets, examples, here, width, 1)
     if get(settings, at.WEIGHTED) != 0:
         _offsets(table, shuffled, offsets, first + begin, examples, 1)
-        weights = pointer_at(table, at.WEIGHTS, np.float64)
+        weights = pointer_at(table, at.SAMPLE_WEIGHTS, np.float64)
         for t in range(examples):
             put(factors, p * width + t, get(weights, get(offsets, t)))
 
@@ -170,9 +195,14 @@ def gather(
     table: Table, acts: Numbers, stride: int, packed: Numbers, chunk: int, targets: Numbers, factors: Numbers,
     thread: int, first: int, panel: int, panels: int, count: int, width: int,
 ):  # fmt: skip
-    """Panels panel, panel + 1, ... of a chunk that begins with example `first` of the order and has `count` examples.
+    """Some consecutive panels of a chunk of examples; labels become one-hot, examples that a panel lacks are zero.
 
-    Examples that a panel lacks are zero; labels become one-hot.
+    table, thread: of the run; whose OFFSETS are used.
+    acts, stride: panels [n_x][width]; numbers from a panel to the next.
+    packed, chunk: the chunk's packed examples; how many a panel of units has of them, or 0 for none.
+    targets, factors: panels [n_y][width] and [width] of targets and sample weights.
+    first, count: the chunk's first example, counted in the order; how many examples the chunk has.
+    panel, panels, width: the first panel, counted in the chunk; how many panels; examples in a panel.
     """
     settings = pointer_at(table, at.SETTINGS, np.int64)
     offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
@@ -182,14 +212,14 @@ def gather(
         examples = min(width, count - begin)
         _offsets(table, shuffled, offsets, first + begin, examples, get(settings, at.X_EXAMPLE))
         _gather_examples(table, settings, offsets, examples, width, advance(acts, p * stride), packed, chunk, begin)
-        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
+        _gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
 
 
 @inner
 def _scatter_rows(table, offsets, examples, width, acts, columns):
-    """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers with one place are added."""
+    """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers of the same place are added up."""
     x, starts = numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
-    units = get(pointer_at(table, at.SIZES, np.int64), 0)
+    units = get(at.record_of(table, 0), at.UNITS)
     for i in range(units * width):
         put(acts, i, 0)
     for t in range(examples):
@@ -206,10 +236,10 @@ def gather_sparse(
     table: Table, acts: Numbers, stride: int, packed: Numbers, chunk: int, targets: Numbers, factors: Numbers,
     thread: int, first: int, panel: int, panels: int, count: int, width: int,
 ):  # fmt: skip
-    """`gather`, where X is a sparse table in rows (CSR), whose numbers are of the net's own type."""
+    """As `gather`, where X is a sparse table in rows (CSR), whose numbers are of the net's own type."""
     settings = pointer_at(table, at.SETTINGS, np.int64)
     offsets = advance(pointer_at(table, at.OFFSETS, np.int64), thread * at.OFFSETS_STRIDE)
-    units, wide = get(pointer_at(table, at.SIZES, np.int64), 0), packed_width(acts)
+    units, wide = get(at.record_of(table, 0), at.UNITS), packed_width(acts)
     for p in range(panels):
         begin = (panel + p) * width
         examples, here = min(width, count - begin), advance(acts, p * stride)
@@ -219,9 +249,5 @@ def gather_sparse(
         else:
             _scatter_rows(table, offsets, examples, width, here, pointer_at(table, at.COLUMNS, np.int64))
         if chunk != 0:
-            for i in range(0, units, wide):
-                call(
-                    table, at.TRANSPOSE, advance(here, i * width), width, min(wide, units - i), width,
-                    advance(packed, i * chunk + begin * wide), wide,
-                )  # fmt: skip
-        gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)
+            pack(table, here, units, width, advance(packed, begin * wide), chunk, wide, 1)
+        _gather_targets(table, offsets, targets, factors, first, p, begin, examples, width)

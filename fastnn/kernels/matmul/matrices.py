@@ -8,8 +8,8 @@ multiply-adds as there are units, and the product is the machine code that train
 import functools
 
 import numpy as np
-from numba import config
 
+from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import inner
 from fastnn.kernels.compiler.simd import (
     advance,
@@ -24,7 +24,7 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     transpose_tile,
 )
-from fastnn.kernels.matmul.dots import COLUMNS, ROWS, dots, row_sums
+from fastnn.kernels.matmul.dots import COLUMNS, DOT_HEIGHT, dot_tile, row_sums
 from fastnn.kernels.matmul.micro_kernel import PARTIAL_SUM, PLAIN, ZERO
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY, product
 
@@ -32,20 +32,17 @@ from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY, product
 STRIP_ELEMENTS = 1 << 15
 
 # Units (in panels) and examples that are packed at a time for dZ A^T: 128 KB of doubles.
-TURNED_PANELS = 2
-TURNED_EXAMPLES = 512
+PACKED_PANELS = 2
+PACKED_EXAMPLES = 512
 
 # Examples in one chain of fma where the lanes run over examples.
 EXAMPLES_PER_SUM = 256
-
-_dots0, _dots1, _dots2 = dots
-R0, R1, R2 = ROWS
 
 
 @functools.cache
 def products(dtype):
     """Table for the kernels: the address of the engine's product for that type of numbers."""
-    return np.array([product.address(dtype)], object if config.DISABLE_JIT else np.uintp)
+    return np.array([product.address(dtype)], np.uintp if JIT else object)
 
 
 @inner
@@ -103,18 +100,22 @@ def copied_scratch(depth, columns, like):
 
 
 @inner
-def strip_product(table, W, row, step, n_out, depth, seed, bias, A, lda, columns, scratch):
-    """Panels of seed + W A, behind those of A in scratch: (depth + n_out) numbers for each of a strip's columns.
+def strip_product(table, A, rs_a, cs_a, rows, k, seed, bias, B, ldb, columns, scratch):
+    """Panels of seed + A B, for a strip of columns of B, behind panels of these in `scratch`.
 
-    Behind these, where W is read by columns, are `copied_scratch` numbers more. W[i, k] lies at i*row + k*step, A[k, j]
-    at k*lda + j; the seed is ZERO or, by rows, the bias.
+    table: from `products`.
+    A, rs_a, cs_a: matrix [rows][k]; numbers from a row, from a column to the next.
+    rows, k: rows of A and of the result; columns of A and rows of B.
+    seed, bias: ZERO, or BIAS with one of each row.
+    B, ldb, columns: matrix [k][columns]; numbers from a row to the next.
+    scratch: room for k + rows numbers for each column, and, where A is read by columns, `copied_scratch` more.
     """
-    width, panels = panel_width(A), panels_in(columns, A)
-    pack(A, lda, depth, columns, scratch)
-    result = advance(scratch, panels * width * depth)
+    width, panels = panel_width(B), panels_in(columns, B)
+    pack(B, ldb, k, columns, scratch)
+    result = advance(scratch, panels * width * k)
     call(
-        table, 0, result, n_out * width, width, seed, bias, W, row, step, n_out, depth, scratch, depth * width, width,
-        panels, width, PLAIN, result, 0.0, advance(result, panels * width * n_out),
+        table, 0, result, rows * width, width, seed, bias, A, rs_a, cs_a, rows, k, scratch, k * width, width, panels,
+        width, PLAIN, result, 0.0, advance(result, panels * width * rows),
     )  # fmt: skip
     return result
 
@@ -135,56 +136,48 @@ def _pack(A, row, units, examples, panel):
 
 
 @inner
-def turned_scratch(rows, units, examples, like):
+def packed_scratch(rows, units, examples, like):
     """Numbers that `gradient_over_inputs` needs for `rows` rows."""
     width = panel_width(like)
-    return min(TURNED_PANELS, panels_in(units, like)) * width * (min(TURNED_EXAMPLES, examples) + rows)
+    return min(PACKED_PANELS, panels_in(units, like)) * width * (min(PACKED_EXAMPLES, examples) + rows)
 
 
 @inner
 def _gradient_over_inputs(table, D, rows, A, units, m, G, scratch):
+    """As `gradient`, with lanes that run over the units of A, which is packed."""
     width = panel_width(A)
-    deepest = min(TURNED_EXAMPLES, m)
-    for first in range(0, units, TURNED_PANELS * width):
-        n = min(TURNED_PANELS * width, units - first)
+    deepest = min(PACKED_EXAMPLES, m)
+    for first in range(0, units, PACKED_PANELS * width):
+        n = min(PACKED_PANELS * width, units - first)
         panels = panels_in(n, A)
         sums = advance(scratch, panels * width * deepest)
-        for j in range(0, m, TURNED_EXAMPLES):
-            depth = min(TURNED_EXAMPLES, m - j)
+        for j in range(0, m, PACKED_EXAMPLES):
+            k = min(PACKED_EXAMPLES, m - j)
             for i in range(0, n, width):
-                _pack(advance(A, (first + i) * m + j), m, min(width, n - i), depth, advance(scratch, i * depth))
+                _pack(advance(A, (first + i) * m + j), m, min(width, n - i), k, advance(scratch, i * k))
             call(
-                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows,
-                depth, scratch, depth * width, width, panels, width, PLAIN, sums, 0.0, scratch,
+                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows, k,
+                scratch, k * width, width, panels, width, PLAIN, sums, 0.0, scratch,
             )  # fmt: skip
         for i in range(rows):
             unpack_row(sums, i, rows, n, advance(G, i * units + first))
 
 
 @inner
-def _dot_tile(D, rows, A, units, m, examples, tile):
-    """Tile [i, k] = dot product of row i of D with row k of A, for up to ROWS[0] rows and COLUMNS units."""
-    if rows > R1:
-        _dots0(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
-    elif rows > R2:
-        _dots1(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
-    else:
-        _dots2(D, m, rows, 0, A, m, units, 0, 1, examples, examples, tile, COLUMNS)
-
-
-@inner
 def _gradient_over_examples(D, rows, A, units, m, G):
+    """As `gradient`, with lanes that run over the examples."""
     tile = stack_buffer(G, 16)
     for k in range(rows * units):
         put(G, k, 0)
     for j in range(0, m, EXAMPLES_PER_SUM):
         examples = min(EXAMPLES_PER_SUM, m - j)
         for k in range(0, units, COLUMNS):
-            for i in range(0, rows, R0):
-                _dot_tile(
-                    advance(D, i * m + j), rows - i, advance(A, k * m + j), units - k, m, examples, tile
+            for i in range(0, rows, DOT_HEIGHT):
+                dot_tile(
+                    advance(D, i * m + j), m, rows - i, 0, advance(A, k * m + j), m, units - k, 0, 1, examples,
+                    examples, tile, COLUMNS,
                 )  # fmt: skip
-                for r in range(min(R0, rows - i)):
+                for r in range(min(DOT_HEIGHT, rows - i)):
                     for c in range(min(COLUMNS, units - k)):
                         at = (i + r) * units + k + c
                         put(G, at, get(G, at) + get(tile, r * COLUMNS + c))
@@ -198,9 +191,14 @@ def over_inputs(n_out, n_in, like):
 
 @inner
 def gradient(table, D, rows, A, units, m, packed, G, scratch):
-    """G = D A^T for `rows` rows of D and `units` of A, m numbers each: by the sums that `over_inputs` has chosen.
+    """G = D A^T.
 
-    It is given the size of the whole layer, not that of a thread's share, so that bits do not depend on the shares.
+    table: from `products`.
+    D, rows: some rows of dZ [rows][m].
+    A, units, m: activations [units][m].
+    packed: what `over_inputs` says of the whole layer, not of these rows, so that bits do not depend on the threads.
+    G: results [rows][units].
+    scratch: room for `packed_scratch` numbers, if packed.
     """
     if packed:
         _gradient_over_inputs(table, D, rows, A, units, m, G, scratch)

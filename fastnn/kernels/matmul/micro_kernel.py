@@ -1,35 +1,50 @@
-"""The one micro-kernel: a tile of C = seed + W B that stays in registers while the sum runs, for every product.
+"""The one micro-kernel: a tile of C = seed + A B that stays in registers while the sum runs, for every product.
 
-A tile is `rows` rows by `vectors` registers of columns. In each step of the sum one row of B is loaded, and each of
-`rows` numbers of W is broadcast against it. B is a packed panel, read once from start to end; W lies anywhere: two
-strides say where the next row and the next step are, and a jump where the next panel of a sum over examples is. The
-sum of an element is one chain of fma that begins with the seed, so no blocking of rows, columns or depth changes a bit.
+                      k                       NR                       NR
+                 +---------+             +----------+             +----------+
+                 |         |             | b0       |             |          |
+         MR rows | a0 a1 . |    times  k | b1       |   added to  |  C       | MR rows
+                 |         |             | .        |             |          |
+                 +---------+             +----------+             +----------+
+    A[i, p] at  i*rs_a + p*cs_a     B[p, j] at p*ldb + j     C[i, j] at i*ldc + j
+
+    a tile is MR rows (one of `HEIGHTS`) by NR columns (`WIDE` registers, or `BROAD`, or one number), all in registers;
+    in each step p of the sum a row of B is loaded, and each of MR numbers of A is broadcast against it;
+    panels lie one behind the other, and the tile goes through all of them:
+
+      C  |panel|panel|panel|     `c_panel` from one to the next       B  |panel|panel|panel|     `b_panel`
+
+B is a packed panel, read once from start to end; A lies anywhere. The sum of an element is one chain of fma that begins
+with the seed, so no blocking of rows, columns or k changes a bit. `sum_tile` instead adds one tile up over panels: A of
+a panel is `a_panel` behind that of the one before, and B is read on.
 
 Written as LLVM instructions and not with `simd`'s vectors: one numba operation a tile compiles ten times faster than
 a hundred, and the accumulators are sure to be registers.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
-from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from fastnn.kernels.compiler.host import LEVEL, TILES
+from fastnn.kernels.compiler.host import JIT, LEVEL, TILES
 
 # What the accumulators begin with.
 ZERO, BIAS, PARTIAL_SUM = 0, 1, 2
 
 # What becomes of the sums Z before they are stored: Z; max(Z, 0), which keeps NaN; Z times `keep` where E > 0, else
 # times 0; Z E.
-PLAIN, RELU, RELU_SLOPE, SLOPE = range(4)
+PLAIN, RECTIFY, RELU_SLOPE, SLOPE = range(4)
 
+# Of NR: WIDE registers side by side. Of MR: the heights that a tile may have, the tallest first.
 REGISTER_BYTES, WIDE, HEIGHTS, BROAD_HEIGHTS = TILES[LEVEL]
 
-# Registers side by side in a broad tile: for few rows or short sums, whose instructions would be about weights.
+# Registers side by side in a broad tile: for few rows or short sums, most of whose instructions would load weights.
 BROAD = 8
 
-# Rows of other arrays that a sum over panels asks for in a panel.
+# Rows of other arrays that a sum over panels prefetches in a panel.
 ROWS_AHEAD = 2
 
 _I64 = ir.IntType(64)
@@ -98,7 +113,11 @@ class _Emitter:
 
 
 def _begin(emit, blocks, seed, C, ldc, bias, next_block):
-    """Write the three ways to begin the sums; the values that each gives to every cell."""
+    """Write the three ways to begin the sums; the values that each gives to every cell.
+
+    `emit` writes them into `blocks`, by name, which all go on to `next_block`; `seed`, `C`, `ldc` and `bias` are LLVM
+    values, as in `_product_tile`.
+    """
     builder = emit.builder
     switch = builder.switch(seed, blocks["zero"])
     switch.add_case(_constant(BIAS), blocks["bias"])
@@ -117,18 +136,22 @@ def _begin(emit, blocks, seed, C, ldc, bias, next_block):
     return seeds
 
 
-def _multiply_add(emit, w, row, b, sums):
+def _multiply_add(emit, a, rs_a, b, sums):
+    """Write one step of the sum; the new sums by cell."""
     columns = [emit.load(emit.at(b, _constant(j * emit.lanes))) for j in emit.vectors]
     new = {}
     for i in emit.rows:
-        weight = emit.broadcast(emit.at(w, emit.builder.mul(row, _constant(i))))
+        number = emit.broadcast(emit.at(a, emit.builder.mul(rs_a, _constant(i))))
         for j in emit.vectors:
-            new[i, j] = emit.builder.call(emit.fma, [weight, columns[j], sums[i, j]])
+            new[i, j] = emit.builder.call(emit.fma, [number, columns[j], sums[i, j]])
     return new
 
 
 def _finish(emit, sums, epilogue, C, ldc, E, keep, following):
-    """Write the four ways to store a tile's sums; each goes on to the block `following`."""
+    """Write the four ways to store a tile's `sums`; each goes on to the block `following`.
+
+    `emit` writes them; `epilogue`, `C`, `ldc`, `E` and `keep` are LLVM values, as in `_product_tile`.
+    """
     builder = emit.builder
 
     def relu(z, _):
@@ -139,7 +162,7 @@ def _finish(emit, sums, epilogue, C, ldc, E, keep, following):
         scale = builder.select(builder.fcmp_ordered(">", e, emit.zero()), emit.numbers(keep), emit.zero())
         return builder.fmul(z, scale)
 
-    ways = {PLAIN: lambda z, _: z, RELU: relu, RELU_SLOPE: relu_slope, SLOPE: builder.fmul}
+    ways = {PLAIN: lambda z, _: z, RECTIFY: relu, RELU_SLOPE: relu_slope, SLOPE: builder.fmul}
     blocks = {way: builder.append_basic_block("store") for way in ways}
     switch = builder.switch(epilogue, blocks[PLAIN])
     for way, formula in ways.items():
@@ -153,11 +176,12 @@ def _finish(emit, sums, epilogue, C, ldc, E, keep, following):
 
 
 def _emit_product(
-    emit, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep
+    emit, C, c_panel, ldc, seed, bias, A, rs_a, cs_a, B, b_panel, ldb, panels, k, epilogue, E, keep
 ):  # fmt: skip
+    """Write the loops of `_product_tile`, with `emit`, over its arguments as LLVM values."""
     builder = emit.builder
     before = builder.block
-    names = ("panel", "zero", "bias", "sum", "begin", "k", "end", "next")
+    names = ("panel", "zero", "bias", "sum", "begin", "step", "end", "next")
     blocks = {name: builder.append_basic_block(name) for name in names}
     done = builder.append_basic_block("done")
     builder.branch(blocks["panel"])
@@ -173,22 +197,22 @@ def _emit_product(
     for name, values in seeds.items():
         for cell in emit.cells:
             begun[cell].add_incoming(values[cell], blocks[name])
-    builder.branch(blocks["k"])
+    builder.branch(blocks["step"])
 
-    builder.position_at_end(blocks["k"])
-    k, w, b = builder.phi(_I64), builder.phi(W.type), builder.phi(B.type)
+    builder.position_at_end(blocks["step"])
+    step, a, b = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     sums = emit.phis()
-    for phi, value in ((k, _constant(0)), (w, W), (b, first)):
+    for phi, value in ((step, _constant(0)), (a, A), (b, first)):
         phi.add_incoming(value, blocks["begin"])
     for cell in emit.cells:
         sums[cell].add_incoming(begun[cell], blocks["begin"])
-    new = _multiply_add(emit, w, row, b, sums)
-    next_k = builder.add(k, _constant(1))
-    for phi, value in ((k, next_k), (w, emit.at(w, step)), (b, emit.at(b, width))):
-        phi.add_incoming(value, blocks["k"])
+    new = _multiply_add(emit, a, rs_a, b, sums)
+    next_step = builder.add(step, _constant(1))
+    for phi, value in ((step, next_step), (a, emit.at(a, cs_a)), (b, emit.at(b, ldb))):
+        phi.add_incoming(value, blocks["step"])
     for cell in emit.cells:
-        sums[cell].add_incoming(new[cell], blocks["k"])
-    builder.cbranch(builder.icmp_signed("<", next_k, depth), blocks["k"], blocks["end"])
+        sums[cell].add_incoming(new[cell], blocks["step"])
+    builder.cbranch(builder.icmp_signed("<", next_step, k), blocks["step"], blocks["end"])
 
     builder.position_at_end(blocks["end"])
     _finish(emit, new, epilogue, c, ldc, e, keep, blocks["next"])
@@ -202,21 +226,22 @@ def _emit_product(
     builder.position_at_end(done)
 
 
-def _emit_sum(emit, C, ldc, W, row, step, jump, B, width, panels, inner, last, *ahead):
+def _emit_sum(emit, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, *ahead):
+    """Write the loops of `_sum_tile`, with `emit`, over its arguments as LLVM values."""
     builder = emit.builder
     before = builder.block
-    blocks = {name: builder.append_basic_block(name) for name in ("panel", "ahead", "begin", "k", "next", "end")}
+    blocks = {name: builder.append_basic_block(name) for name in ("panel", "ahead", "begin", "step", "next", "end")}
     builder.branch(blocks["panel"])
     builder.position_at_end(blocks["panel"])
-    panel, panel_W, panel_B = builder.phi(_I64), builder.phi(W.type), builder.phi(B.type)
+    panel, panel_A, panel_B = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     panel_sums = emit.phis()
-    for phi, value in ((panel, _constant(0)), (panel_W, W), (panel_B, B)):
+    for phi, value in ((panel, _constant(0)), (panel_A, A), (panel_B, B)):
         phi.add_incoming(value, before)
     for cell in emit.cells:
         panel_sums[cell].add_incoming(emit.zero(), before)
     next_panel = builder.add(panel, _constant(1))
     is_last = builder.icmp_signed("==", next_panel, panels)
-    depth = builder.select(is_last, last, inner)
+    steps = builder.select(is_last, last_k, k)
     first = builder.mul(panel, _constant(ROWS_AHEAD))
     builder.cbranch(builder.icmp_signed("<", first, _constant(len(emit.rows))), blocks["ahead"], blocks["begin"])
 
@@ -231,28 +256,28 @@ def _emit_sum(emit, C, ldc, W, row, step, jump, B, width, panels, inner, last, *
                 emit.prefetch(emit.at(array, builder.add(start, _constant(line * 64 // emit.align))))
     builder.branch(blocks["begin"])
     builder.position_at_end(blocks["begin"])
-    builder.branch(blocks["k"])
+    builder.branch(blocks["step"])
 
-    builder.position_at_end(blocks["k"])
-    k, w, b = builder.phi(_I64), builder.phi(W.type), builder.phi(B.type)
+    builder.position_at_end(blocks["step"])
+    step, a, b = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     sums = emit.phis()
-    for phi, value in ((k, _constant(0)), (w, panel_W), (b, panel_B)):
+    for phi, value in ((step, _constant(0)), (a, panel_A), (b, panel_B)):
         phi.add_incoming(value, blocks["begin"])
     for cell in emit.cells:
         sums[cell].add_incoming(panel_sums[cell], blocks["begin"])
-    # A panel's rows of W lie together; the next panel's come from far away while this one is summed: without this
+    # A panel's rows of A lie together; the next panel's come from far away while this one is summed: without this
     # dW of 784 x 512 in float64 reaches 52 % of the processor's multiply-adds, with it 90.
-    emit.prefetch(emit.at(panel_W, builder.add(jump, builder.mul(k, _constant(64 // emit.align)))))
-    new = _multiply_add(emit, w, row, b, sums)
-    next_k, next_b = builder.add(k, _constant(1)), emit.at(b, width)
-    for phi, value in ((k, next_k), (w, emit.at(w, step)), (b, next_b)):
-        phi.add_incoming(value, blocks["k"])
+    emit.prefetch(emit.at(panel_A, builder.add(a_panel, builder.mul(step, _constant(64 // emit.align)))))
+    new = _multiply_add(emit, a, rs_a, b, sums)
+    next_step, next_b = builder.add(step, _constant(1)), emit.at(b, ldb)
+    for phi, value in ((step, next_step), (a, emit.at(a, cs_a)), (b, next_b)):
+        phi.add_incoming(value, blocks["step"])
     for cell in emit.cells:
-        sums[cell].add_incoming(new[cell], blocks["k"])
-    builder.cbranch(builder.icmp_signed("<", next_k, depth), blocks["k"], blocks["next"])
+        sums[cell].add_incoming(new[cell], blocks["step"])
+    builder.cbranch(builder.icmp_signed("<", next_step, steps), blocks["step"], blocks["next"])
 
     builder.position_at_end(blocks["next"])
-    for phi, value in ((panel, next_panel), (panel_W, emit.at(panel_W, jump)), (panel_B, next_b)):
+    for phi, value in ((panel, next_panel), (panel_A, emit.at(panel_A, a_panel)), (panel_B, next_b)):
         phi.add_incoming(value, blocks["next"])
     for cell in emit.cells:
         panel_sums[cell].add_incoming(new[cell], blocks["next"])
@@ -262,46 +287,79 @@ def _emit_sum(emit, C, ldc, W, row, step, jump, B, width, panels, inner, last, *
         emit.store(new[i, j], emit.cell(C, ldc, i, j))
 
 
-def _emitter(context, builder, sig, rows, vectors):
-    number = context.get_value_type(sig.args[0].dtype)
-    size = sig.args[0].dtype.bitwidth // 8
+def _emit_by_height(context, builder, sig, args, heights, vectors, emit):
+    """Write a tile of every height, and choose by the first argument, the height, which of them runs.
+
+    context, builder, sig, args: as numba gives them to who writes an intrinsic.
+    heights, vectors: of the tiles: rows; registers side by side, or 0 for single numbers.
+    emit: function that writes one.
+    """
+    height, *described = args
+    number, size = context.get_value_type(sig.args[1].dtype), sig.args[1].dtype.bitwidth // 8
     lanes = max(1, REGISTER_BYTES // size) if vectors else 1
-    return _Emitter(builder, number, rows, max(1, vectors), lanes)
+    blocks = {rows: builder.append_basic_block("tile") for rows in dict.fromkeys(heights)}
+    following = builder.append_basic_block("after")
+    switch = builder.switch(height, blocks[heights[-1]])
+    for rows, block in blocks.items():
+        if rows != heights[-1]:
+            switch.add_case(_constant(rows), block)
+        builder.position_at_end(block)
+        emit(_Emitter(builder, number, rows, max(1, vectors), lanes), *described)
+        builder.branch(following)
+    builder.position_at_end(following)
+    return context.get_dummy_value()
 
 
-def _product_tile(rows, vectors):
-    """C = seed + W B for one tile of every panel, and the epilogue; with no registers, of single columns."""
+def _product_tile(heights, vectors):
+    """Make the tile of C = epilogue(seed + A B), for every panel; with no registers, that of single columns.
+
+    Its arguments, strides in numbers:
+    height: MR, one of `heights`.
+    C, c_panel, ldc: the first panel's tile; from a panel to the next; from a row to the next.
+    seed, bias: ZERO, BIAS with `bias` of the first row, or PARTIAL_SUM.
+    A, rs_a, cs_a: the first row; from a row to the next; from a step of the sum to the next.
+    B, b_panel, ldb: the first panel's columns; from a panel to the next; from a step to the next.
+    panels, k: how many panels, and steps of the sum.
+    epilogue, E, keep: PLAIN, RECTIFY, RELU_SLOPE or SLOPE; what the last two read lies as C does.
+    """
 
     @intrinsic
     def tile(
-        typingctx, C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep
+        typingctx, height, C, c_panel, ldc, seed, bias, A, rs_a, cs_a, B, b_panel, ldb, panels, k, epilogue, E, keep
     ):  # fmt: skip
+        """As `_product_tile` says."""
         i64 = types.int64
 
         def codegen(context, builder, sig, args):
-            _emit_product(_emitter(context, builder, sig, rows, vectors), *args)
-            return context.get_dummy_value()
+            return _emit_by_height(context, builder, sig, args, heights, vectors, _emit_product)
 
-        return types.void(C, i64, i64, i64, C, C, i64, i64, C, i64, i64, i64, i64, i64, C, C.dtype), codegen
+        return types.void(i64, C, i64, i64, i64, C, C, i64, i64, C, i64, i64, i64, i64, i64, C, C.dtype), codegen
 
     return tile
 
 
-def _sum_tile(rows, vectors):
-    """C = W B for one tile, summed over panels: W of a panel is `jump` behind that of the one before.
+def _sum_tile(heights, vectors):
+    """Make the tile of C = A B, summed over panels.
 
-    Meanwhile the same tile of three other arrays comes into the cache, if the sum has panels enough.
+    Its arguments, strides in numbers:
+    height: MR, one of `heights`.
+    C, ldc: the tile; from a row to the next.
+    A, rs_a, cs_a, a_panel: the first panel's first row; from a row, a step of the sum, a panel to the next.
+    B, ldb: the columns of the first step; from a step to the next, panels included.
+    panels, k, last_k: how many panels, steps of the sum in a panel, and in the last one.
+    x, y, z, ahead_row: the same tile of three other arrays, which meanwhile comes into the cache, if the sum has panels
+    enough; from a row of these to the next.
     """
 
     @intrinsic
-    def tile(typingctx, C, ldc, W, row, step, jump, B, width, panels, inner, last, x, y, z, ahead_row):
+    def tile(typingctx, height, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, x, y, z, ahead_row):
+        """As `_sum_tile` says."""
         i64 = types.int64
 
         def codegen(context, builder, sig, args):
-            _emit_sum(_emitter(context, builder, sig, rows, vectors), *args)
-            return context.get_dummy_value()
+            return _emit_by_height(context, builder, sig, args, heights, vectors, _emit_sum)
 
-        return types.void(C, i64, C, i64, i64, i64, C, i64, i64, i64, i64, C, C, C, i64), codegen
+        return types.void(i64, C, i64, C, i64, i64, i64, C, i64, i64, i64, i64, C, C, C, i64), codegen
 
     return tile
 
@@ -310,18 +368,19 @@ def _columns(array, vectors):
     return vectors * max(1, REGISTER_BYTES // array.itemsize) if vectors else 1
 
 
-def _plain_product_tile(rows, vectors):
-    def tile(C, c_panel, ldc, seed, bias, W, row, step, B, b_panel, width, panels, depth, epilogue, E, keep):
+def _plain_product_tile(heights, vectors):
+    def tile(height, C, c_panel, ldc, seed, bias, A, rs_a, cs_a, B, b_panel, ldb, panels, k, epilogue, E, keep):
+        """As `_product_tile` says."""
         columns = _columns(C, vectors)
         for panel in range(panels):
-            for i in range(rows):
+            for i in range(height):
                 start = panel * c_panel + i * ldc
                 out = C[start : start + columns]
                 sums = out.copy() if seed == PARTIAL_SUM else np.full_like(out, bias[i] if seed == BIAS else 0)
-                for k in range(depth):
-                    b = panel * b_panel + k * width
-                    sums = sums + W[i * row + k * step] * B[b : b + columns]
-                if epilogue == RELU:
+                for step in range(k):
+                    b = panel * b_panel + step * ldb
+                    sums = sums + A[i * rs_a + step * cs_a] * B[b : b + columns]
+                if epilogue == RECTIFY:
                     sums = np.where(sums < 0, 0, sums)
                 elif epilogue == RELU_SLOPE:
                     sums = sums * np.where(E[start : start + columns] > 0, keep, 0)
@@ -332,16 +391,17 @@ def _plain_product_tile(rows, vectors):
     return tile
 
 
-def _plain_sum_tile(rows, vectors):
-    def tile(C, ldc, W, row, step, jump, B, width, panels, inner, last, x, y, z, ahead_row):
+def _plain_sum_tile(heights, vectors):
+    def tile(height, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, x, y, z, ahead_row):
+        """As `_sum_tile` says."""
         columns = _columns(C, vectors)
-        for i in range(rows):
+        for i in range(height):
             sums = np.zeros(columns, C.dtype)
             b = 0
             for panel in range(panels):
-                for k in range(last if panel == panels - 1 else inner):
-                    sums = sums + W[i * row + panel * jump + k * step] * B[b : b + columns]
-                    b += width
+                for step in range(last_k if panel == panels - 1 else k):
+                    sums = sums + A[i * rs_a + panel * a_panel + step * cs_a] * B[b : b + columns]
+                    b += ldb
             C[i * ldc : i * ldc + columns] = sums
 
     return tile
@@ -360,12 +420,12 @@ def _plain_registers_lanes(array):
 
 
 # Elements of `pointer`'s type in a register.
-registers_lanes = _plain_registers_lanes if config.DISABLE_JIT else _registers_lanes
+registers_lanes: Callable[..., int] = _registers_lanes if JIT else _plain_registers_lanes
 
-_product, _sum = (_plain_product_tile, _plain_sum_tile) if config.DISABLE_JIT else (_product_tile, _sum_tile)
+_product, _sum = (_product_tile, _sum_tile) if JIT else (_plain_product_tile, _plain_sum_tile)
 
 # Module globals: numba cannot cache a kernel that reaches them through a closure.
-wide = [_product(rows, WIDE) for rows in HEIGHTS]
-broad = [_product(rows, BROAD) for rows in BROAD_HEIGHTS]
-single = [_product(rows, 0) for rows in HEIGHTS]
-over_panels = [_sum(rows, WIDE) for rows in HEIGHTS]
+wide_tile = _product(HEIGHTS, WIDE)
+broad_tile = _product(BROAD_HEIGHTS, BROAD)
+single_tile = _product(HEIGHTS, 0)
+sum_tile = _sum(HEIGHTS, WIDE)

@@ -24,21 +24,16 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     total,
 )
-from fastnn.kernels.formulas.optimizers import ADAM
 from fastnn.kernels.matmul.dots import COLUMNS as DOT_COLUMNS
-from fastnn.kernels.matmul.dots import ROWS, dots, row_sums
+from fastnn.kernels.matmul.dots import DOT_HEIGHT, dot_tile, row_sums
 from fastnn.kernels.matmul.gather import packed_width
-from fastnn.kernels.matmul.micro_kernel import WIDE, over_panels, registers_lanes
-from fastnn.kernels.matmul.products import H0, H1, H2, tile_height
+from fastnn.kernels.matmul.micro_kernel import WIDE, registers_lanes, sum_tile
+from fastnn.kernels.matmul.products import tile_height
 
-_tile0, _tile1, _tile2, _tile3 = over_panels
-_dots0, _dots1, _dots2 = dots
-R0, R1, R2 = ROWS
-
-# Rows of a layer that are settled together, whatever the heights of the tiles: sums of squares are added in this order.
+# Rows of a layer that are completed together, whatever the heights of tiles: sums of squares are added in this order.
 GROUP_ROWS, DOT_ROWS = 8, 4
 
-# Turned panels that a tile of dZ meets before the next tile is begun: 4 x 128 KB stay in the L2 cache.
+# Packed panels that a tile of dZ meets before the next tile is begun: 4 x 128 KB stay in the L2 cache.
 PACKED_GROUP = 4
 
 # Rows of the bias gradient that are finished together.
@@ -65,75 +60,72 @@ def bias_groups(n_out):
 
 @inner
 def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
-    """Add what earlier chunks left, and the L2 term; store the gradients, unless they are for an update at once."""
+    """Add what earlier chunks left, and the L2 term; store the gradients, unless they are for an update at once.
+
+    table, thread: of the run; whose STEP_REALS count.
+    tile, tile_row: sums of a chunk [rows][n]; numbers from a row to the next.
+    start, row, rows, n: where in GRADS the tile begins; numbers from its row to the next; its rows and columns.
+    decayed: whether the L2 penalty applies.
+    slot: the tile's entry of WEIGHT_SUMSQ and GRAD_SUMSQ.
+    begun, ends: whether chunks of the mini-batch came before this one; whether it is the last.
+    """
     settings, reals = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.REALS, np.float64)
-    steps = advance(pointer_at(table, at.STEP_REALS, np.float64), thread * at.STEP_REALS_STRIDE)
     fused = ends != 0 and get(settings, at.FUSED) != 0
-    share = get(steps, at.L2_SCALE) if decayed != 0 and ends != 0 else 0.0
+    l2_scale = get(at.step_reals_of(table, thread), at.L2_SCALE) if decayed != 0 and ends != 0 else 0.0
     clipped = get(reals, at.CLIP) > 0.0
-    if begun != 0 or share != 0.0 or not fused:
+    if begun != 0 or l2_scale != 0.0 or not fused:
         lanes = lanes_of(tile)
         theta, grads = numbers_at(table, at.THETA, tile), numbers_at(table, at.GRADS, tile)
-        squares, norm = splat(tile, 0), splat(tile, 0)
+        weight_sumsq, grad_sumsq = splat(tile, 0), splat(tile, 0)
         for r in range(rows):
             for j in range(0, n, lanes):
                 i, k = start + r * row + j, n - j
                 g = load_part(tile, r * tile_row + j, k)
                 if begun != 0:
                     g = load_part(grads, i, k) + g
-                if share != 0.0:
+                if l2_scale != 0.0:
                     w = load_part(theta, i, k)
-                    g = fma(w, share, g)
-                    squares = fma(w, w, squares)
+                    g = fma(w, l2_scale, g)
+                    weight_sumsq = fma(w, w, weight_sumsq)
                 if clipped:
-                    norm = fma(g, g, norm)
+                    grad_sumsq = fma(g, g, grad_sumsq)
                 if fused:
                     store(tile, r * tile_row + j, g)
                 else:
                     store_part(grads, i, g, k)
-        if share != 0.0:
-            put(pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot, np.float64(total(squares)))
+        if l2_scale != 0.0:
+            put(pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot, np.float64(total(weight_sumsq)))
         if clipped:
-            put(pointer_at(table, at.GRAD_SUMSQ, np.float64), slot, np.float64(total(norm)))
+            put(pointer_at(table, at.GRAD_SUMSQ, np.float64), slot, np.float64(total(grad_sumsq)))
 
 
 @inner
 def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
-    """Complete the gradients of a tile, and update its parameters unless they have to wait."""
+    """Complete the gradients of a tile, as `_complete`, and update its parameters unless they have to wait."""
     _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends)
     if ends != 0 and get(pointer_at(table, at.SETTINGS, np.int64), at.FUSED) != 0:
         call(table, at.UPDATE, table, thread, tile, tile_row, start, row, rows, n, decayed)
-
-
-@inner
-def _sum_tile(height, tile, row, D, d_row, d_panel, A, a_row, panels, width, last, theta, v, s, ahead_row):
-    lanes = registers_lanes(tile)
-    for j in range(0, a_row, WIDE * lanes):
-        c, a = advance(tile, j), advance(A, j)
-        x, y, z = advance(theta, j), advance(v, j), advance(s, j)
-        if height == H0:
-            _tile0(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
-        elif height == H1:
-            _tile1(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
-        elif height == H2:
-            _tile2(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
-        else:
-            _tile3(c, row, D, d_row, 1, d_panel, a, a_row, panels, width, last, x, y, z, ahead_row)
 
 
 @op
 def gradient_over_inputs(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
 ):
-    """Tiles lo to hi of one layer's dW, by packed activations: lanes run over the inputs."""
-    settings, sizes = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.SIZES, np.int64)
-    n_in, n_out = get(sizes, layer - 1), get(sizes, layer)
-    start = get(pointer_at(table, at.WEIGHTS_AT, np.int64), layer)
-    slot = get(pointer_at(table, at.SLOTS_AT, np.int64), layer)
+    """Tiles lo to hi of one layer's dW, by packed activations: lanes run over the inputs.
+
+    table, like, thread, layer: of the run; any pointer to numbers; whose SCRATCH is used; whose weights.
+    lo, hi: tiles, counted as `tiles_over_inputs` does.
+    count: examples in the chunk.
+    begun, ends: whether chunks of the mini-batch came before this one; whether it is the last.
+    """
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    record, below = at.record_of(table, layer), at.record_of(table, layer - 1)
+    n_in, n_out = get(below, at.UNITS), get(record, at.UNITS)
+    start, slot = get(record, at.WEIGHTS_AT), get(record, at.SUMSQ_AT)
     width, chunk = get(settings, at.WIDTH), get(settings, at.CHUNK)
-    d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
-    A = advance(numbers_at(table, at.PACKED, like), get(pointer_at(table, at.PACKED_AT, np.int64), layer - 1))
+    d_panel = get(record, at.ROWS) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
+    A = advance(numbers_at(table, at.PACKED, like), get(below, at.PACKED_AT))
     tiles = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )
@@ -142,7 +134,7 @@ def gradient_over_inputs(
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
     fused = ends != 0 and get(settings, at.FUSED) != 0
-    adaptive = get(settings, at.OPTIMIZER) >= ADAM
+    adaptive = get(settings, at.ADAPTIVE) != 0
     theta, v, s = numbers_at(table, at.THETA, like), numbers_at(table, at.V, like), numbers_at(table, at.S, like)
     columns, groups = (n_in + wide - 1) // wide, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
     begin = 0
@@ -162,10 +154,11 @@ def gradient_over_inputs(
             d = advance(D, (first + i) * width)
             x = advance(theta, here + i * n_in)
             y, z = (advance(v, here + i * n_in), advance(s, here + i * n_in)) if adaptive else (x, x)
-            _sum_tile(
-                height, advance(tile, i * tiles_row), tiles_row, d, width, d_panel, a, wide, panels, width, last,
-                x, y, z, n_in,
-            )  # fmt: skip
+            for j in range(0, wide, WIDE * registers_lanes(tile)):
+                sum_tile(
+                    height, advance(tile, i * tiles_row + j), tiles_row, d, width, 1, d_panel, advance(a, j), wide,
+                    panels, width, last, advance(x, j), advance(y, j), advance(z, j), n_in,
+                )  # fmt: skip
             i += height
         _complete(table, thread, tile, tiles_row, here, n_in, rows, n, 1, slot + item, begun, ends)
         # Tiles side by side are updated together: runs of 512 bytes, which the processor foresees.
@@ -183,16 +176,15 @@ def gradient_over_inputs(
 def gradient_over_examples(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
 ):
-    """Tiles lo to hi of one layer's dW: lanes run over the examples."""
-    settings, sizes = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.SIZES, np.int64)
-    n_in, n_out = get(sizes, layer - 1), get(sizes, layer)
-    start = get(pointer_at(table, at.WEIGHTS_AT, np.int64), layer)
-    slot = get(pointer_at(table, at.SLOTS_AT, np.int64), layer)
+    """As `gradient_over_inputs`, with lanes that run over the examples, and tiles of `tiles_over_examples`."""
+    settings = pointer_at(table, at.SETTINGS, np.int64)
+    record, below = at.record_of(table, layer), at.record_of(table, layer - 1)
+    n_in, n_out = get(below, at.UNITS), get(record, at.UNITS)
+    start, slot = get(record, at.WEIGHTS_AT), get(record, at.SUMSQ_AT)
     width = get(settings, at.WIDTH)
-    rows_of = pointer_at(table, at.ROWS, np.int64)
-    a_panel, d_panel = get(rows_of, layer - 1) * width, get(rows_of, layer) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
-    A = advance(numbers_at(table, at.ACTS, like), get(pointer_at(table, at.ACTS_AT, np.int64), layer - 1))
+    a_panel, d_panel = get(below, at.ROWS) * width, get(record, at.ROWS) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
+    A = advance(numbers_at(table, at.ACTS, like), get(below, at.ACTS_AT))
     tile = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )
@@ -205,14 +197,9 @@ def gradient_over_examples(
         rows, n = min(DOT_ROWS, n_out - first), min(tile_row, n_in - at_column)
         for k in range(0, n, DOT_COLUMNS):
             a, left = advance(A, (at_column + k) * width), n - k
-            for i in range(0, rows, R0):
+            for i in range(0, rows, DOT_HEIGHT):
                 d, cell = advance(D, (first + i) * width), advance(tile, i * tile_row + k)
-                if rows - i > R1:
-                    _dots0(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
-                elif rows - i > R2:
-                    _dots1(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
-                else:
-                    _dots2(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
+                dot_tile(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
         here = start + first * n_in + at_column
         _settle(table, thread, tile, tile_row, here, n_in, rows, n, 1, slot + item, begun, ends)
 
@@ -221,13 +208,15 @@ def gradient_over_examples(
 def bias_gradient(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, slot: int, begun: int, ends: int
 ):
-    """Groups lo to hi of 32 rows of one layer's db, the sums of dZ over the examples."""
-    settings = pointer_at(table, at.SETTINGS, np.int64)
-    n_out = get(pointer_at(table, at.SIZES, np.int64), layer)
-    start = get(pointer_at(table, at.BIASES_AT, np.int64), layer)
+    """Groups lo to hi of 32 rows of one layer's db, the sums of dZ over the examples.
+
+    `slot` is the first group's entry of the sums of squares; the other arguments are as in `gradient_over_inputs`.
+    """
+    settings, record = pointer_at(table, at.SETTINGS, np.int64), at.record_of(table, layer)
+    n_out, start = get(record, at.UNITS), get(record, at.BIASES_AT)
     width = get(settings, at.WIDTH)
-    d_panel = get(pointer_at(table, at.ROWS, np.int64), layer) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(pointer_at(table, at.DELTAS_AT, np.int64), layer))
+    d_panel = get(record, at.ROWS) * width
+    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
     tile = advance(
         numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
     )

@@ -4,30 +4,33 @@ The body is one `op`, called by its address, so that both ways run the same mach
 and a parallel caller were seen to differ in speed and in bits.
 """
 
-from numba import config, prange
+from numba import prange
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import kernel, parallel_kernel
 from fastnn.kernels.compiler.simd import call, pointer, put_address
 
-if config.DISABLE_JIT:
 
-    def pointer(table):
-        """Return the table itself, a tuple."""
-        return table
+def _tuple_itself(table):
+    return table
+
+
+# Without JIT a table is a tuple.
+_table_pointer = pointer if JIT else _tuple_itself
 
 
 @kernel
 def serial(entry, table):
     """Call the op whose address is the first in `entry`, as the only thread of a team of one."""
-    call(pointer(entry), 0, pointer(table), 0, 1)
+    call(_table_pointer(entry), 0, _table_pointer(table), 0, 1)
 
 
 @parallel_kernel
 def parallel(entry, table, n):
     """Call the op whose address is the first in `entry`, from `n` bodies of a parallel region at once."""
     for thread in prange(n):
-        call(pointer(entry), 0, pointer(table), thread, n)
+        call(_table_pointer(entry), 0, _table_pointer(table), thread, n)
 
 
 @kernel
@@ -35,4 +38,4 @@ def one(entry, table, x, out):
     """Call the op as `serial` does, for one example `x` and its results."""
     put_address(table, at.X, x)
     put_address(table, at.OUT, out)
-    call(pointer(entry), 0, pointer(table), 0, 1)
+    call(_table_pointer(entry), 0, _table_pointer(table), 0, 1)

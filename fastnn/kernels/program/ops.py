@@ -1,4 +1,4 @@
-"""All leaves of the engine, by their place in the table; and those made of a user's own functions."""
+"""All ops of the engine, by their place in the table; and those made of a user's own functions."""
 
 import functools
 from collections.abc import Callable
@@ -8,10 +8,8 @@ import numpy as np
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Numbers, Op, users_function, users_op
 from fastnn.kernels.compiler.simd import get, number_like, put
-from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.matmul import gather, products, weight_gradients
-from fastnn.kernels.program import body as steps
-from fastnn.kernels.program import small, stages
+from fastnn.kernels.program import large, layers, outputs, randomness, small, update
 from fastnn.kernels.program.body import body
 
 __all__ = ["OPS", "body", "user_activation", "user_loss"]
@@ -23,26 +21,26 @@ OPS = {
     at.PRODUCT_OF_ONE: products.product_of_one,
     at.BROAD_PRODUCT: products.broad_product,
     at.TRANSPOSE: gather.transpose,
-    at.ACTIVATE: stages.activate,
-    at.SLOPE: stages.slope,
-    at.DROPOUT: stages.dropout,
-    at.OUTPUT_ONLY: stages.output_only,
-    at.OUTPUT_LOSS: stages.output_loss,
-    at.OUTPUT_DELTA: stages.output_delta,
-    at.DELIVER: stages.deliver,
+    at.ACTIVATE: layers.activate,
+    at.SLOPE: layers.slope,
+    at.DROPOUT: randomness.dropout,
+    at.OUTPUT_ONLY: outputs.output_only,
+    at.OUTPUT_LOSS: outputs.output_loss,
+    at.OUTPUT_DELTA: outputs.output_delta,
+    at.DELIVER: outputs.deliver,
     at.GRADIENT_OVER_INPUTS: weight_gradients.gradient_over_inputs,
     at.GRADIENT_OVER_EXAMPLES: weight_gradients.gradient_over_examples,
     at.BIAS_GRADIENT: weight_gradients.bias_gradient,
-    at.UPDATE: optimizers.update,
-    at.SUM_TERMS: stages.sum_terms,
-    at.PERMUTE: stages.permute,
-    at.EXAMPLES: steps.examples,
-    at.WEIGHTS_PHASE: steps.weights,
-    at.UPDATE_PARAMETERS: steps.update_parameters,
+    at.UPDATE: update.update,
+    at.SUM_TERMS: outputs.sum_terms,
+    at.PERMUTE: randomness.permute,
+    at.EXAMPLES: large.examples,
+    at.WEIGHTS_PHASE: large.weights_phase,
+    at.UPDATE_PARAMETERS: update.update_parameters,
     at.SMALL_EXAMPLES: small.small_examples,
-    at.REDUCE_PARTS: small.reduce_parts,
-    at.SUM_SQUARES: small.sum_squares,
-    at.CLIP_WIDELY: optimizers.clip_widely,
+    at.REDUCE_GRADIENTS: update.reduce_gradients,
+    at.SUM_SQUARES: update.sum_squares,
+    at.CLIP_WIDELY: update.clip_widely,
 }
 
 
@@ -52,7 +50,7 @@ _kept = functools.lru_cache(maxsize=64)
 
 @_kept
 def user_activation(function: Callable[[float], tuple[float, float]]) -> Op:
-    """Make a op of a function of a scalar z that returns f(z) and f'(z); it has the arguments of `stages.activate`.
+    """Make an op of a function of a scalar z that returns f(z) and f'(z); it has the arguments of `layers.activate`.
 
     Parameters
     ----------
@@ -82,7 +80,7 @@ def user_activation(function: Callable[[float], tuple[float, float]]) -> Op:
 
 @_kept
 def user_loss(function: Callable[[float, float], tuple[float, float]]) -> Op:
-    """Make a op of a function of scalars a and y that returns the loss and its derivative by a.
+    """Make an op of a function of scalars a and y that returns the loss and its derivative with respect to a.
 
     Parameters
     ----------

@@ -7,12 +7,14 @@ Spinning is safe because nobody spins before all are known to be there (`join`),
 cores are taken by others breaks up at the end of a step (`leave_together`).
 """
 
-import numpy as np
-from numba import config
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import inner
 
-if config.DISABLE_JIT:
+if TYPE_CHECKING or not JIT:
     from fastnn.kernels.compiler import atomics_plain as atomics
 else:
     from fastnn.kernels.compiler import atomics_llvm as atomics
@@ -22,9 +24,9 @@ _LINE = 16
 STATE, JOINED, BEGAN, MEETING, LOST, LEAVING = (_LINE * k for k in range(6))
 _WORDS = _LINE * 6
 
-# MEETING counts barriers passed above these bits, and in them who has come to the next one: a barrier in one word
-# takes half the time of one in two.
-_TURN_SHIFT = 16
+# MEETING counts, above these bits, the barriers that are passed, and in them the threads that have come to the next
+# one: a barrier in one word takes half the time of one in two.
+_PASSED_SHIFT = 16
 
 # Values of STATE.
 WAITING, GOING, ABORTED = range(3)
@@ -37,7 +39,7 @@ HANDSHAKE_NS = 3_000_000
 _UNTIMED_SPINS = 50
 _SPINS = 200
 
-# A team is judged no sooner: one thread may lose its core once, for the 4 ms of a time slice.
+# A team that has run for less is not judged: one thread may lose its core once, for the 4 ms of a time slice.
 JUDGED_NS = 10_000_000
 
 
@@ -62,7 +64,7 @@ _is_wasteful = inner(is_wasteful)
 
 @inner
 def part_begin(size, k, n):
-    """Where share k begins of `size` things that are cut into n shares; for the only share without a division."""
+    """Where part k begins of `size` things that are cut into n parts; for the only part without a division."""
     return size * k if n == 1 else size * k // n
 
 
@@ -94,15 +96,15 @@ def join(team, n):
 
 
 @inner
-def _wait(team, turn):
-    """Spin until the barrier of `turn` opens; what it takes beyond a few spins is lost."""
+def _wait(team, passed):
+    """Spin until more than `passed` barriers are passed; what it takes beyond a few spins is lost time."""
     for _ in range(_UNTIMED_SPINS):
-        if atomics.load(team, MEETING) >> _TURN_SHIFT != turn:
+        if atomics.load(team, MEETING) >> _PASSED_SHIFT != passed:
             return
         atomics.pause()
     begin = atomics.now_ns()
     spins = _UNTIMED_SPINS
-    while atomics.load(team, MEETING) >> _TURN_SHIFT == turn:
+    while atomics.load(team, MEETING) >> _PASSED_SHIFT == passed:
         if spins < _SPINS:
             atomics.pause()
             spins += 1
@@ -117,11 +119,11 @@ def barrier(team, n):
     if n == 1:
         return
     meeting = atomics.add(team, MEETING, 1)
-    turn = meeting >> _TURN_SHIFT
-    if meeting - (turn << _TURN_SHIFT) == n - 1:
-        atomics.store(team, MEETING, (turn + 1) << _TURN_SHIFT)
+    passed = meeting >> _PASSED_SHIFT
+    if meeting - (passed << _PASSED_SHIFT) == n - 1:
+        atomics.store(team, MEETING, (passed + 1) << _PASSED_SHIFT)
     else:
-        _wait(team, turn)
+        _wait(team, passed)
 
 
 @inner
@@ -130,15 +132,15 @@ def leave_together(team, n):
     if n == 1:
         return False
     meeting = atomics.add(team, MEETING, 1)
-    turn = meeting >> _TURN_SHIFT
-    if meeting - (turn << _TURN_SHIFT) == n - 1:
+    passed = meeting >> _PASSED_SHIFT
+    if meeting - (passed << _PASSED_SHIFT) == n - 1:
         # The last to come decides for all: what is lost may change while they look at it.
         lost_ns = atomics.load(team, LOST)
         if lost_ns > JUDGED_NS // 2:
             spent_ns = atomics.now_ns() - atomics.load(team, BEGAN)
             if spent_ns > JUDGED_NS and _is_wasteful(lost_ns, spent_ns, n):
                 atomics.store(team, LEAVING, 1)
-        atomics.store(team, MEETING, (turn + 1) << _TURN_SHIFT)
+        atomics.store(team, MEETING, (passed + 1) << _PASSED_SHIFT)
     else:
-        _wait(team, turn)
+        _wait(team, passed)
     return atomics.load(team, LEAVING) == 1

@@ -66,12 +66,14 @@ def relu(x: ArrayLike) -> np.ndarray:
     >>> print(relu([-1.0, 0.0, 2.0]))
     [0. 0. 2.]
     """
-    return np.maximum(0, checks.real_array("x", x))
+    a: np.ndarray = np.maximum(0, checks.real_array("x", x))
+    return a
 
 
 def logistic(Z: np.ndarray) -> np.ndarray:
     """Compute the sigmoid of a float array."""
-    return 1 / (1 + np.exp(-Z))
+    A: np.ndarray = 1 / (1 + np.exp(-Z))
+    return A
 
 
 def floating(array: np.ndarray) -> np.ndarray:

@@ -97,7 +97,7 @@ def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_2D_dataset(
-    path: str | os.PathLike | None = None,
+    path: str | os.PathLike[str] | None = None,
     is_plot: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the football data set.
@@ -189,8 +189,8 @@ def load_planar_dataset(randomness: float, seed: int, is_plot: bool = False) -> 
     ((2, 50), (1, 50), dtype('uint8'))
     """
     randomness = checks.real_number("randomness", randomness)
-    seed, is_plot = checks.legacy_seed(seed), checks.flag("is_plot", is_plot)
-    np.random.seed(seed)
+    checked_seed, is_plot = checks.legacy_seed(seed), checks.flag("is_plot", is_plot)
+    np.random.seed(checked_seed)
     n = 25
     pi = 3.1415  # the course's
     X = np.empty((2, 2 * n))

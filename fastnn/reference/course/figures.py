@@ -9,12 +9,16 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.interrupts import imported
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_decision_boundary"]
 
@@ -82,7 +86,7 @@ def plot_decision_boundary(model: Callable[[np.ndarray], np.ndarray], X: ArrayLi
     _show(plt)
 
 
-def draw_costs(costs: Sequence[float], x_label: str, title: str) -> None:
+def draw_costs(costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
     """Draw a cost curve if there is one and matplotlib can; a failure is a warning."""
     if len(costs):
         _draw_if_possible("the cost curve", lambda axes: _cost_curve(axes, costs, x_label, title))
@@ -93,15 +97,15 @@ def draw_examples(X: np.ndarray, Y: np.ndarray) -> None:
     _draw_if_possible("the data set", lambda axes: axes.scatter(X[0], X[1], c=Y.ravel(), s=40, cmap="Spectral"))
 
 
-def _cost_curve(axes, costs: Sequence[float], x_label: str, title: str) -> None:
+def _cost_curve(axes: "Axes", costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
     """Draw costs with the notebooks' labels."""
-    axes.plot(costs)
+    axes.plot(np.asarray(costs))
     axes.set_ylabel("cost")
     axes.set_xlabel(x_label)
     axes.set_title(title)
 
 
-def _draw_if_possible(what: str, draw: Callable) -> None:
+def _draw_if_possible(what: str, draw: Callable[["Axes"], object]) -> None:
     """Draw into our cleared figure; without matplotlib, or off the main thread, do nothing."""
     if not _on_main_thread() or not _available():
         return
@@ -113,11 +117,11 @@ def _draw_if_possible(what: str, draw: Callable) -> None:
         warnings.warn(f"{what} could not be drawn: {error}", RuntimeWarning, stacklevel=2)
 
 
-def _current_axes(plt: ModuleType):
+def _current_axes(plt: ModuleType) -> "Axes":
     """Return the current axes; if they are ours, without the points and lines of the last drawing."""
     if not plt.get_fignums():
-        return plt.figure(_FIGURE).gca()
-    axes = plt.gca()
+        plt.figure(_FIGURE)
+    axes: Axes = plt.gca()
     if plt.gcf().get_label() == _FIGURE:
         for artist in [*axes.lines, *axes.collections]:
             artist.remove()

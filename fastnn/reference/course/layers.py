@@ -28,7 +28,8 @@ def draw_parameters(layers_dims: Sequence[int], scaled: Callable[[np.ndarray, in
 
 def he(W: np.ndarray, n_in: int) -> np.ndarray:
     """Scale standard normal draws by sqrt(2 / n_in)."""
-    return W * np.sqrt(2.0 / n_in)
+    scaled: np.ndarray = W * np.sqrt(2.0 / n_in)
+    return scaled
 
 
 def forward(X: np.ndarray, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -68,7 +69,7 @@ def backward(
     """Carry dZ of the output layer down to the first; `factor` scales every dW and db, not dZ and dA."""
     stack = per_layer(cache, 4 if keep_prob is None else 5)
     m = X.shape[1]
-    grads = {}
+    grads: Arrays = {}
     for layer in range(len(stack), 0, -1):
         W = stack[layer - 1][-2]  # (n_l, n_{l-1})
         below = stack[layer - 2]  # the hidden layer that feeds this one
@@ -112,12 +113,14 @@ def total_backward(
 def cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """Compute -y log(a) - (1-y) log(1-a) for every output."""
     # 1.0, not 1: with labels of an unsigned type 1 - Y would wrap around.
-    return -np.log(A) * Y + -np.log(1 - A) * (1.0 - Y)  # (n_y, m)
+    losses: np.ndarray = -np.log(A) * Y + -np.log(1 - A) * (1.0 - Y)  # (n_y, m)
+    return losses
 
 
 def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
     """Compute the mean cross-entropy over examples, leaving out NaN as the course does."""
-    return 1.0 / Y.shape[1] * np.nansum(cross_entropy(A, Y))
+    cost: np.floating = 1.0 / Y.shape[1] * np.nansum(cross_entropy(A, Y))
+    return cost
 
 
 def gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:

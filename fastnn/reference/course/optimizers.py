@@ -4,6 +4,7 @@ import numpy as np
 
 from fastnn import checks
 from fastnn.reference.course import layers
+from fastnn.reference.course.activations import floating
 from fastnn.reference.course.layers import Arrays
 
 __all__ = [
@@ -223,7 +224,7 @@ def update_parameters_with_adam(
     checks.gradients(parameters, grads)
     checks.moments("v", parameters, v)
     checks.moments("s", parameters, s)
-    t, learning_rate, beta1, beta2, epsilon = (
+    step, learning_rate, beta1, beta2, epsilon = (
         checks.real_number(name, value)
         for name, value in (
             ("t", t),
@@ -233,7 +234,7 @@ def update_parameters_with_adam(
             ("epsilon", epsilon),
         )
     )
-    return adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+    return adam_step(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
 
 
 def momentum_step(
@@ -267,7 +268,7 @@ def adam_step(
         for name in (f"W{layer}", f"b{layer}"):
             key = f"d{name}"
             v[key] = beta1 * v[key] + (1 - beta1) * grads[key]
-            s[key] = beta2 * s[key] + (1 - beta2) * layers.floating(grads[key]) ** 2
+            s[key] = beta2 * s[key] + (1 - beta2) * floating(grads[key]) ** 2
             v_corrected, s_corrected = v[key] / correction1, s[key] / correction2
             step = learning_rate * v_corrected / (np.sqrt(s_corrected) + epsilon)
             parameters[name] = parameters[name] - step

@@ -1,5 +1,7 @@
 """What a training run prints, collects and draws, in the words of each notebook."""
 
+import numpy as np
+
 from fastnn.reference.course.figures import draw_costs
 
 __all__ = ["CostRecord", "initialization_record", "optimization_record", "regularization_record"]
@@ -43,9 +45,9 @@ class CostRecord:
         self.x_label = x_label
         self.title = title
         self.print_rate = print_rate
-        self.costs: list[float] = []
+        self.costs: list[float | np.floating] = []
 
-    def __call__(self, i: int, cost: float, learning_rate: float | None = None) -> None:
+    def __call__(self, i: int, cost: float | np.floating, learning_rate: float | None = None) -> None:
         """Record the cost before the update of iteration (after epoch) i, and print it when due.
 
         Parameters

@@ -37,8 +37,8 @@ def update_lr(learning_rate0: float, epoch_num: int, decay_rate: float) -> float
     0.16666666666666666
     """
     learning_rate0 = checks.real_number("learning_rate0", learning_rate0)
-    epoch_num = checks.real_number("epoch_num", epoch_num)
-    return _fallen(learning_rate0, epoch_num, checks.real_number("decay_rate", decay_rate), epoch_num)
+    epoch = checks.real_number("epoch_num", epoch_num)
+    return _fallen(learning_rate0, epoch, checks.real_number("decay_rate", decay_rate), epoch)
 
 
 def schedule_lr_decay(learning_rate0: float, epoch_num: int, decay_rate: float, time_interval: int = 1000) -> float:
@@ -73,12 +73,12 @@ def schedule_lr_decay(learning_rate0: float, epoch_num: int, decay_rate: float, 
     (0.5, 0.3846153846153846)
     """
     learning_rate0 = checks.real_number("learning_rate0", learning_rate0)
-    epoch_num = checks.real_number("epoch_num", epoch_num)
+    epoch = checks.real_number("epoch_num", epoch_num)
     decay_rate = checks.real_number("decay_rate", decay_rate)
-    time_interval = checks.real_number("time_interval", time_interval)
-    if not time_interval > 0:
-        raise ValueError(f"time_interval must be positive, got {time_interval}")
-    return _fallen(learning_rate0, epoch_num, decay_rate, float(np.floor(epoch_num / time_interval)))
+    interval = checks.real_number("time_interval", time_interval)
+    if not interval > 0:
+        raise ValueError(f"time_interval must be positive, got {interval}")
+    return _fallen(learning_rate0, epoch, decay_rate, float(np.floor(epoch / interval)))
 
 
 def _fallen(learning_rate0: float, epoch_num: float, decay_rate: float, falls: float) -> float:

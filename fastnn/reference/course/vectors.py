@@ -1,5 +1,7 @@
 """Conversions between dicts of parameters or gradients and one column of numbers."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -117,7 +119,7 @@ def column(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.reshape(-1, 1) for array in arrays])
 
 
-def unrolled(theta: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> Arrays:
+def unrolled(theta: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
     """Cut theta into arrays of these shapes."""
     parameters, start = {}, 0
     for name, shape in shapes.items():

@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastnn.activations import Activation, HiddenActivation
 from fastnn.reference.formulas.scalar_functions import apply_scalar
 
 __all__ = [
@@ -29,7 +31,7 @@ LEAK = 0.01
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
 
-Activation = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+ArrayFunction = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def identity(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -275,18 +277,20 @@ def softplus(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return soft_maximum(z), logistic(z)
 
 
-def logistic(z: np.ndarray) -> np.ndarray:
+def logistic(z: NDArray[np.floating]) -> NDArray[np.floating]:
     """Compute 1 / (1 + exp(-z)) without overflow."""
     e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, e) / (1 + e)
+    a: NDArray[np.floating] = np.where(z >= 0, 1, e) / (1 + e)
+    return a
 
 
-def soft_maximum(z: np.ndarray) -> np.ndarray:
+def soft_maximum(z: NDArray[np.floating]) -> NDArray[np.floating]:
     """Compute log(1 + exp(z)) without overflow."""
-    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    a: NDArray[np.floating] = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return a
 
 
-ACTIVATIONS: dict[str, Activation] = {
+ACTIVATIONS: dict[HiddenActivation, ArrayFunction] = {
     "identity": identity,
     "relu": relu,
     "leaky_relu": leaky_relu,
@@ -300,7 +304,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def hidden_activation(activation: str | Callable) -> Activation:
+def hidden_activation(activation: Activation) -> ArrayFunction:
     """Return the function of an activation.
 
     Parameters

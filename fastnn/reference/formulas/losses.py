@@ -6,8 +6,9 @@ Examples are columns: Z, A and Y have shape (n_y, m). An example's loss is the s
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastnn.losses import SMOOTHED
+from fastnn.losses import SMOOTHED, Loss, LossName, Output
 from fastnn.reference.formulas.activations import logistic, soft_maximum
 from fastnn.reference.formulas.scalar_functions import apply_scalar
 
@@ -24,10 +25,10 @@ __all__ = [
     "squared_error",
 ]
 
-Pair = tuple[np.ndarray, np.ndarray]
+Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
-def output(kind: str, Z: np.ndarray) -> np.ndarray:
+def output(kind: Output, Z: NDArray[np.floating]) -> NDArray[np.floating]:
     """Compute the outputs of the last layer.
 
     Z itself (``"linear"``), 1 / (1 + exp(-Z)) (``"sigmoid"``), or exp(Z) divided by its sum over the outputs
@@ -53,13 +54,14 @@ def output(kind: str, Z: np.ndarray) -> np.ndarray:
     """
     if kind == "sigmoid":
         return logistic(Z)
+    A = Z.copy()
     if kind == "softmax":
         powers = np.exp(Z - Z.max(axis=0))
-        return powers / powers.sum(axis=0)
-    return Z.copy()
+        A = powers / powers.sum(axis=0)
+    return A
 
 
-def output_delta(kind: str, A: np.ndarray, dA: np.ndarray) -> np.ndarray:
+def output_delta(kind: Output, A: NDArray[np.floating], dA: NDArray[np.floating]) -> NDArray[np.floating]:
     """Carry the derivative of a loss by the outputs back through the output's activation.
 
     dZ = dA (linear), dA A (1 - A) (sigmoid), or A (dA - sum over the outputs of A dA) (softmax).
@@ -81,11 +83,12 @@ def output_delta(kind: str, A: np.ndarray, dA: np.ndarray) -> np.ndarray:
     >>> output_delta("sigmoid", np.array([[0.5]]), np.array([[2.0]]))
     array([[0.5]])
     """
+    dZ = dA.copy()
     if kind == "sigmoid":
-        return dA * A * (1 - A)
-    if kind == "softmax":
-        return A * (dA - (A * dA).sum(axis=0))
-    return dA.copy()
+        dZ = dA * A * (1 - A)
+    elif kind == "softmax":
+        dZ = A * (dA - (A * dA).sum(axis=0))
+    return dZ
 
 
 def squared_error(A: np.ndarray, Y: np.ndarray) -> Pair:
@@ -231,7 +234,7 @@ def cross_entropy(Z: np.ndarray, Y: np.ndarray) -> Pair:
     return mass * log_sum - (Y * Z).sum(axis=0), output("softmax", Z) * mass - Y
 
 
-def smoothed_targets(loss: str | Callable, Y: np.ndarray, smoothing: float) -> np.ndarray:
+def smoothed_targets(loss: Loss, Y: NDArray[np.floating], smoothing: float) -> NDArray[np.floating]:
     """Take a share of every target and spread it over all classes.
 
     Parameters
@@ -258,7 +261,7 @@ def smoothed_targets(loss: str | Callable, Y: np.ndarray, smoothing: float) -> n
     return (1 - smoothing) * Y + smoothing / (len(Y) if loss == "cross_entropy" else 2)
 
 
-OF_OUTPUTS = {
+OF_OUTPUTS: dict[LossName, Callable[[np.ndarray, np.ndarray], Pair]] = {
     "squared_error": squared_error,
     "absolute_error": absolute_error,
     "huber": huber,
@@ -266,7 +269,7 @@ OF_OUTPUTS = {
 }
 
 
-def loss_and_delta(loss: str | Callable, kind: str, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> Pair:
+def loss_and_delta(loss: Loss, kind: Output, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> Pair:
     """Compute any loss, and its derivative by Z.
 
     Parameters

@@ -5,7 +5,7 @@ A number depends on the seed and on its place alone (Salmon, Moraes, Dror and Sh
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["dropout_mask", "permutation", "philox"]
 
@@ -16,7 +16,7 @@ ROUNDS = 10
 PERMUTATION_LAYER = WORD  # no layer has this number, so no mask shares a counter with a permutation
 
 
-def philox(seed: int, c0: ArrayLike, c1: ArrayLike, c2: ArrayLike, c3: ArrayLike) -> np.ndarray:
+def philox(seed: int, c0: ArrayLike, c1: ArrayLike, c2: ArrayLike, c3: ArrayLike) -> NDArray[np.uint32]:
     """Compute the four words of Philox4x32-10 at many counters.
 
     Ten rounds (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)), after each of which
@@ -39,14 +39,14 @@ def philox(seed: int, c0: ArrayLike, c1: ArrayLike, c2: ArrayLike, c3: ArrayLike
     >>> print(" ".join(f"{word:08x}" for word in philox(0, 0, 0, 0, 0)))
     6627e8d5 e169c58d bc57ac4c 9b00dbd8
     """
-    c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(c, np.uint64) for c in (c0, c1, c2, c3)))
+    w0, w1, w2, w3 = np.broadcast_arrays(*(np.asarray(c, np.uint64) for c in (c0, c1, c2, c3)))
     k0, k1 = seed & WORD, seed >> 32
     for _ in range(ROUNDS):
-        p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
-        c0, c2 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1)
-        c1, c3 = p1 & np.uint64(WORD), p0 & np.uint64(WORD)
+        p0, p1 = w0 * np.uint64(MULTIPLIERS[0]), w2 * np.uint64(MULTIPLIERS[1])
+        w0, w2 = (p1 >> np.uint64(32)) ^ w1 ^ np.uint64(k0), (p0 >> np.uint64(32)) ^ w3 ^ np.uint64(k1)
+        w1, w3 = p1 & np.uint64(WORD), p0 & np.uint64(WORD)
         k0, k1 = (k0 + WEYL[0]) & WORD, (k1 + WEYL[1]) & WORD
-    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+    return np.stack([w0, w1, w2, w3], axis=-1).astype(np.uint32)
 
 
 def dropout_mask(
@@ -88,7 +88,7 @@ def dropout_mask(
     return np.where(words < np.uint64(drop * 2**32), 0, 1 / (1 - drop)).astype(dtype)
 
 
-def permutation(seed: int, epoch: int, m: int) -> np.ndarray:
+def permutation(seed: int, epoch: int, m: int) -> NDArray[np.int64]:
     """Draw the order of the examples in an epoch: a Fisher-Yates shuffle.
 
     From 0, ..., m-1: for i = m-1, ..., 1 swap the entries i and floor(w_i (i+1) / 2^32), where w_i is word i % 4 at
@@ -118,7 +118,7 @@ def permutation(seed: int, epoch: int, m: int) -> np.ndarray:
     [5 6 7 2 4 1 0 3]
     """
     words = philox(seed, np.arange(-(-m // 4)), 0, PERMUTATION_LAYER, epoch & WORD).ravel()[:m]
-    picks = (words.astype(np.uint64) * np.arange(1, m + 1, dtype=np.uint64) >> np.uint64(32)).tolist()
+    picks = (np.multiply(words, np.arange(1, m + 1, dtype=np.uint64)) >> np.uint64(32)).tolist()
     order = list(range(m))
     for i in range(m - 1, 0, -1):
         j = picks[i]

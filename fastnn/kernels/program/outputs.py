@@ -1,9 +1,9 @@
-"""The stages of a step that are neither products nor gradients, as leaves that the body calls for a block of panels."""
+"""What becomes of the last layer's sums: outputs, losses and dZ; and how results get to the caller."""
 
 import numpy as np
 
 from fastnn.kernels import layout as at
-from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, Words, inner, op
+from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import (
     advance,
     call,
@@ -20,9 +20,7 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     total,
 )
-from fastnn.kernels.formulas.activations import activate_span, product_pass
 from fastnn.kernels.formulas.losses import SIGMOID, output_delta_panel, output_loss_panel, output_panel
-from fastnn.kernels.formulas.philox import dropout_panel, permutation
 
 # Losses of the user's own that are computed at a time.
 USER_LOSSES = 64
@@ -42,7 +40,12 @@ def sum_terms(terms: Numbers, size: int, result: Doubles):
 def deliver(
     panels: Numbers, stride: int, units: int, width: int, count: int, out: Numbers, out_unit: int, out_example: int
 ):
-    """out[i * out_unit + t * out_example] = unit i of example t of consecutive panels, for `count` examples."""
+    """out[i * out_unit + t * out_example] = unit i of example t.
+
+    panels, stride, units, width: consecutive panels [units][width]; numbers from a panel to the next.
+    count: how many examples they hold.
+    out, out_unit, out_example: results; numbers from a unit, from an example to the next.
+    """
     lanes = lanes_of(out)
     for begin in range(0, count, width):
         here = advance(panels, begin // width * stride)
@@ -57,30 +60,6 @@ def deliver(
 
 
 @op
-def activate(code: int, a: Numbers, n: int, slopes: Numbers, with_slopes: int):
-    """Replace n numbers by their activations, not relu's, and write their slopes if wanted."""
-    activate_span(code, a, n, slopes, with_slopes != 0)
-
-
-@op
-def slope(da: Numbers, slopes: Numbers, dz: Numbers, n: int):
-    """dZ = dA times the slopes that were written down."""
-    product_pass(n, 1, slopes, da, dz)
-
-
-@op
-def dropout(
-    table: Table, acts: Numbers, slopes: Numbers, with_slopes: int, units: int, width: int, position: int, layer: int,
-    step: int, key0: int, key1: int, threshold: int, keep: float,
-):  # fmt: skip
-    """Multiply one panel, and its slopes if wanted, by the masks of its examples: 0 or `keep`."""
-    dropout_panel(
-        acts, slopes, units, width, position, layer, step, key0, key1, threshold, number_like(acts, keep),
-        with_slopes != 0,
-    )  # fmt: skip
-
-
-@op
 def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
     """A = output(Z), in place."""
     for panel in range(panels):
@@ -88,7 +67,8 @@ def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
 
 
 @inner
-def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, share, dz, terms):
+def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, scale, dz, terms):
+    """As `output_loss_panel`, by the user's own loss in `table`; `a` are the sums, then outputs, and `y` targets."""
     output_panel(output, a, n_y, width)
     losses = stack_buffer(a, USER_LOSSES)
     for t in range(count):
@@ -104,7 +84,7 @@ def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, 
             for t in range(begin, end):
                 factor = get(weights, t) if weighted else number_like(a, 1.0)
                 put(terms, t, get(terms, t) + get(losses, t - begin) * factor)
-                slope = get(dz, row + t) * share * factor
+                slope = get(dz, row + t) * scale * factor
                 if output == SIGMOID:
                     slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
                 put(dz, row + t, slope)
@@ -114,15 +94,22 @@ def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, 
 
 @op
 def output_loss(
-    table: Table, a: Numbers, dz: Numbers, y: Numbers, factors: Numbers, terms: Numbers, n_y: int, width: int,
-    panels: int, count: int, share: float,
+    table: Table, a: Numbers, dz: Numbers, y: Numbers, weights: Numbers, terms: Numbers, n_y: int, width: int,
+    panels: int, count: int, scale: float,
 ):  # fmt: skip
-    """Losses of all examples and, unless only they are wanted, dZ; in panels of which `count` columns are examples."""
+    """Losses of all examples and, unless only they are wanted, dZ.
+
+    table: of the run.
+    a, dz, y: consecutive panels [n_y][width] of sums (which may become outputs), dZ and targets.
+    weights, terms: for each example its sample weight, if the run has any, and its loss.
+    n_y, width, panels, count: size and number of the panels; how many of their columns are examples.
+    scale: 1 / the mini-batch's sum of weights, which makes dZ that of a mean.
+    """
     settings = pointer_at(table, at.SETTINGS, np.int64)
     output, loss = get(settings, at.OUTPUT), get(settings, at.LOSS)
     weighted, with_delta = get(settings, at.WEIGHTED) != 0, get(settings, at.TASK) != at.EVALUATE
     smoothing = number_like(a, get(pointer_at(table, at.REALS, np.float64), at.SMOOTHING))
-    shared = number_like(a, share)
+    scale_ = number_like(a, scale)
     if n_y == 1 and loss != at.USERS_OWN:
         # Panels of one row lie one behind the other: a row as long as all of them.
         width, panels = width * panels, 1
@@ -130,21 +117,28 @@ def output_loss(
         start = panel * n_y * width
         examples = min(width, count - panel * width)
         z, targets, deltas = advance(a, start), advance(y, start), advance(dz, start)
-        weights, losses = advance(factors, panel * width), advance(terms, panel * width)
+        weights_, losses = advance(weights, panel * width), advance(terms, panel * width)
         if loss == at.USERS_OWN:
-            _user_loss_panel(table, output, z, n_y, width, examples, targets, weights, weighted, shared, deltas, losses)
+            _user_loss_panel(
+                table, output, z, n_y, width, examples, targets, weights_, weighted, scale_, deltas, losses
+            )
         else:
             output_loss_panel(
-                output, loss, z, n_y, width, examples, targets, weights, weighted, shared, smoothing, deltas, losses,
+                output, loss, z, n_y, width, examples, targets, weights_, weighted, scale_, smoothing, deltas, losses,
                 with_delta,
             )  # fmt: skip
 
 
 @op
 def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, panels: int, first: int, count: int):
-    """dZ from the caller's dA, at X of the table: a row of M numbers for each output."""
+    """dZ from the caller's dA.
+
+    table: of the run, with dA.
+    a, dz, n_y, width, panels: consecutive panels [n_y][width] of outputs and of dZ; how many there are.
+    first, count: the first example, counted in dA; how many examples there are.
+    """
     settings = pointer_at(table, at.SETTINGS, np.int64)
-    da, m = numbers_at(table, at.X, a), get(settings, at.M)
+    da, m = numbers_at(table, at.DA, a), get(settings, at.M)
     for panel in range(panels):
         z, deltas = advance(a, panel * n_y * width), advance(dz, panel * n_y * width)
         examples = min(width, count - panel * width)
@@ -158,9 +152,3 @@ def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, pa
         for i in range(n_y):
             for t in range(examples, width):
                 put(deltas, i * width + t, 0)
-
-
-@op
-def permute(order: Words, m: int, key0: int, key1: int, epoch: int):
-    """The order of an epoch."""
-    permutation(order, m, key0, key1, epoch)
