@@ -76,7 +76,7 @@ class Experiment:
     @property
     def iterations(self) -> int:
         """How many iterations, or epochs of mini-batches, it trains for."""
-        return self.arguments[self.counts]
+        return int(self.arguments[self.counts])
 
     @property
     def counts(self) -> str:
@@ -246,7 +246,8 @@ class Outcome:
         >>> outcome.classify(np.zeros((2, 3))).shape
         (1, 3)
         """
-        return _course(COMPILED, self.experiment).predict_dec(self.parameters, X)
+        classes: np.ndarray = _course(COMPILED, self.experiment).predict_dec(self.parameters, X)
+        return classes
 
 
 def _course(side: str, experiment: Experiment) -> ModuleType:
@@ -297,7 +298,8 @@ def train(
     X, Y = checks.training_data(data.train_X, data.train_Y)
     # The random x10 run overflows and meets log(0), as it does in the course.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return module._train(X, Y, SETTINGS[experiment.module](**arguments), report)
+        parameters: Arrays = module._train(X, Y, SETTINGS[experiment.module](**arguments), report)
+        return parameters
 
 
 def warm_up(experiment: Experiment, data: Data) -> None:
@@ -378,7 +380,7 @@ def run(
     advance("done", 1.0)
     speed_up = min(reference_seconds) * part / min(seconds) if part is not None else None
     test_accuracy = None
-    if data.test_X is not None:
+    if data.test_X is not None and data.test_Y is not None:
         test_accuracy = _accuracy(experiment, parameters, data.test_X, data.test_Y)
     train_accuracy = _accuracy(experiment, parameters, data.train_X, data.train_Y)
     return Outcome(experiment, data, parameters, curve, train_accuracy, test_accuracy, min(seconds), speed_up, part)

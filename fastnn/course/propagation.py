@@ -5,7 +5,7 @@ kernels (float16 parameters) go to the reference.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -227,10 +227,12 @@ def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floa
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
     if dtype is None or compiled_dtype(A) is None:
-        return (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
+        cost: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
+        return cost
     terms = np.empty(A.size, dtype)
     total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
-    return dtype.type(total)
+    result: np.floating = dtype.type(total)
+    return result
 
 
 def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
@@ -240,7 +242,7 @@ def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
 
 def squared_weights(parameters: Arrays) -> np.floating:
     """Return the sum of the squares of all weights."""
-    total = 0
+    total: Any = 0
     for layer in range(1, len(parameters) // 2 + 1):
         W = parameters[f"W{layer}"]
         dtype = compiled_dtype(W)

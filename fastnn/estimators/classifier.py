@@ -1,9 +1,11 @@
 """The classifier: labels, class weights, probabilities."""
 
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_class_weight
@@ -16,11 +18,14 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_array
 
+from fastnn.activations import Activation
+from fastnn.callbacks import Callback
 from fastnn.checks import refuse_masked
-from fastnn.estimators.base import BaseMLP, is_stochastic
+from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
 from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair
+from fastnn.initializers import Initializer
 
 __all__ = ["MLPClassifier"]
 
@@ -57,6 +62,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _sklearn_name = "MLPClassifier"
+    classes_: np.ndarray
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -64,13 +70,40 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
 
     def __init__(
-        self, hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001, batch_size="auto",
-        learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
-        random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10,
-        max_fun=15000, dropout=0.0, class_weight=None, clip_norm=None, initializer=None, label_smoothing=0.0,
-        callbacks=None, n_threads=None, max_time=None,
-    ):  # fmt: skip
+        self,
+        hidden_layer_sizes: int | ArrayLike = (100,),
+        activation: Activation | Literal["logistic"] = "relu",
+        *,
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: RateMode | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        clip_norm: float | None = None,
+        initializer: Initializer | None = None,
+        label_smoothing: float = 0.0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        n_threads: int | None = None,
+        max_time: float | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -205,7 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.ascontiguousarray(y.toarray() if hasattr(y, "toarray") else y, np.uint8)
         if len(self.classes_) == 1:
             return np.zeros(len(y), np.uint8)
-        return np.searchsorted(self.classes_, y).astype(np.uint8 if len(self.classes_) == 2 else np.int64)
+        numbers: np.ndarray = np.searchsorted(self.classes_, y)
+        return numbers.astype(np.uint8 if len(self.classes_) == 2 else np.int64)
 
     def _held_out_targets(self, y: Any) -> np.ndarray:
         refuse_masked("y_val", y)
@@ -221,7 +255,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _n_outputs(self, y: np.ndarray) -> int:
         if y.ndim == 2:
-            return y.shape[1]
+            return int(y.shape[1])
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
     def _stratifies(self, y: np.ndarray) -> bool:
@@ -243,7 +277,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             factors = compute_class_weight(given, classes=numbers, y=y)
         if not np.isfinite(factors).all() or factors.min() < 0:
             raise ValueError(f"class_weight must have numbers that are not negative, got {given!r}")
-        own = factors[y]
+        own: np.ndarray = factors[y]
         with np.errstate(over="ignore"):
             return own if weights is None else weights * own
 
@@ -254,8 +288,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _numbers(self, outputs: np.ndarray) -> np.ndarray:
         if self._labels is None and len(self.classes_) > 2:
-            return outputs.argmax(axis=1)
-        decided = (outputs > 0.5).astype(np.uint8)
+            numbers: np.ndarray = outputs.argmax(axis=1)
+            return numbers
+        decided: np.ndarray = (outputs > 0.5).astype(np.uint8)
         return decided[:, 0] if self._labels is None else decided
 
     def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
@@ -279,10 +314,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         outputs = self._outputs(X)
         if self._labels is not None:
-            return self._labels.inverse_transform(outputs)
+            labels: np.ndarray = self._labels.inverse_transform(outputs)
+            return labels
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(outputs))
-        return self.classes_[self._numbers(outputs)]
+        predicted: np.ndarray = self.classes_[self._numbers(outputs)]
+        return predicted
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Compute probabilities of the classes.
@@ -319,7 +356,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Logarithms of the probabilities.
         """
         probabilities = self.predict_proba(X)
-        return np.log(probabilities, out=probabilities)
+        np.log(probabilities, out=probabilities)
+        return probabilities
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,8 +1,10 @@
 """The regressor: targets of one output or several."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
@@ -10,11 +12,14 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
+from fastnn.activations import Activation
+from fastnn.callbacks import Callback
 from fastnn.checks import refuse_masked
-from fastnn.estimators.base import BaseMLP, is_stochastic
+from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
 from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair, refuse_other_than_numbers
+from fastnn.initializers import Initializer
 
 __all__ = ["MLPRegressor"]
 
@@ -53,13 +58,39 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     }
 
     def __init__(
-        self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
-        batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
-        shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
-        epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dropout=0.0, clip_norm=None, initializer=None,
-        callbacks=None, n_threads=None, max_time=None,
-    ):  # fmt: skip
+        self,
+        loss: Literal["squared_error", "poisson"] = "squared_error",
+        hidden_layer_sizes: int | ArrayLike = (100,),
+        activation: Activation | Literal["logistic"] = "relu",
+        *,
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: RateMode | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        clip_norm: float | None = None,
+        initializer: Initializer | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        n_threads: int | None = None,
+        max_time: float | None = None,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -150,9 +181,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         refuse_masked("y_val", y)
         checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
         refuse_other_than_numbers("y_val", y, checked, np.dtype(np.float64))
-        y = column_or_1d(checked) if checked.ndim == 2 and checked.shape[1] == 1 else checked
-        self._check_counts("y_val", y)
-        return y
+        targets: np.ndarray = column_or_1d(checked) if checked.ndim == 2 and checked.shape[1] == 1 else checked
+        self._check_counts("y_val", targets)
+        return targets
 
     def _stratifies(self, y: np.ndarray) -> bool:
         return False
