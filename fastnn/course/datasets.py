@@ -104,7 +104,7 @@ def moons() -> Data:
     return Data(X.T, Y.reshape(1, -1))
 
 
-def football_file(path: str | os.PathLike | None = None) -> Path | None:
+def football_file(path: str | os.PathLike[str] | None = None) -> Path | None:
     """Find data.mat, the football data set.
 
     Parameters
@@ -139,7 +139,7 @@ def football_file(path: str | os.PathLike | None = None) -> Path | None:
     raise FileNotFoundError(f"no football data set at {path}; expected data.mat or the folder that holds it")
 
 
-def football(file: str | os.PathLike) -> Data:
+def football(file: str | os.PathLike[str]) -> Data:
     """Read the football data set of the regularization notebook.
 
     Parameters

@@ -164,7 +164,7 @@ class CourseTraining:
                 cost = self._epochs(rates[:1], True) - penalty
             if count > costed:
                 self._epochs(rates[costed:-1], False)
-            if costed:
+            if report is not None and costed:
                 mean = 1.0 / m * cost if self._skip_nan else cost / m
                 report(epoch, mean + penalty / m, float(rates[1]))
             rate = rates[-1]

@@ -55,14 +55,14 @@ def compiled_dtype(*arrays: np.ndarray) -> np.dtype | None:
     return _FLOAT64
 
 
-def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def ready(array: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
     """Return the array contiguous and of that dtype, itself if it is so already."""
     if array.dtype is dtype and array.flags.c_contiguous:
         return array
     return np.ascontiguousarray(array, dtype)
 
 
-def _activation(x: np.ndarray, dtype: np.dtype, activation: int, element_ns: float) -> np.ndarray:
+def _activation(x: np.ndarray, dtype: np.dtype | None, activation: int, element_ns: float) -> np.ndarray:
     """Return the activation of x, in a fresh array or as a scalar."""
     if x.ndim != 2:  # kernels are compiled for matrices
         out = _activation(x.reshape(1, -1), dtype, activation, element_ns)
@@ -237,7 +237,8 @@ def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floa
 
 def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
     """Return the mean cross-entropy over examples, leaving out NaN as the course does."""
-    return 1.0 / Y.shape[1] * total_cross_entropy(A, Y, skip_nan=True)
+    cost: np.floating = 1.0 / Y.shape[1] * total_cross_entropy(A, Y, skip_nan=True)
+    return cost
 
 
 def squared_weights(parameters: Arrays) -> np.floating:
@@ -252,7 +253,8 @@ def squared_weights(parameters: Arrays) -> np.floating:
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)
         matrix = W if W.ndim == 2 else W.reshape(1, -1)  # kernels are compiled for matrices
         total = total + dtype.type(launch(square_sum, RELU_NS * W.size, ready(matrix, dtype), partial))
-    return total
+    squares: np.floating = total
+    return squares
 
 
 @documented_as(propagation.predict)

@@ -94,19 +94,19 @@ def update_parameters_with_adam(
     n_layers = checks.gradients(parameters, grads)
     checks.moments("v", parameters, v)
     checks.moments("s", parameters, s)
-    t = checks.real_number("t", t)
+    step = checks.real_number("t", t)
     learning_rate = checks.real_number("learning_rate", learning_rate)
     beta1 = checks.real_number("beta1", beta1)
     beta2 = checks.real_number("beta2", beta2)
     epsilon = checks.real_number("epsilon", epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
-    left1, left2 = 1 - np.float64(beta1) ** t, 1 - np.float64(beta2) ** t
+    left1, left2 = 1 - np.float64(beta1) ** step, 1 - np.float64(beta2) ** step
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])
     updated, firsts, seconds = {}, {}, {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], v[dw], s[dw], parameters[b], grads[db], v[db], s[db])
         if arrays is None:
-            return optimizers.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
+            return optimizers.adam_step(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
         W, dW, vW, sW, bias, dbias, vb, sb = arrays
         shapes = [W.shape] * 3 + [bias.shape] * 3
         new = [np.empty(shape, W.dtype) for shape in shapes]
