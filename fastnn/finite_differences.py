@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.specs.model import aligned_zeros
+from fastnn.specs.arrays import aligned_zeros
 from fastnn.trainer import Trainer
 
 __all__ = ["gradient_check"]
@@ -74,13 +74,14 @@ def gradient_check(
         raise TypeError(f"trainer must be a Trainer, got {type(trainer).__name__}")
     epsilon = checks.positive_number("epsilon", epsilon)
     data = trainer._data(("X", "Y", "sample_weight"), X, Y, sample_weight)
-    settings, vector = trainer.settings, trainer.network.vector
-    step = trainer.state.step if settings.dropout else None
+    settings, vector, architecture = trainer.settings, trainer.network.vector, trainer.network._architecture
+    step = trainer.state.step if settings.objective.dropout else None
 
     engine = trainer._made_engine()
     gradient = engine.loss_and_gradient(vector, *data, step)[1].astype(np.float64)
-    if settings.dtype != np.float64:
-        engine = trainer._engine_class()(replace(settings, dtype=np.dtype(np.float64)), trainer.n_threads)
+    if architecture.dtype != np.float64:
+        wider = replace(architecture, dtype=np.dtype(np.float64))
+        engine = trainer._engine_class()(wider, settings, trainer.n_threads)
 
     chosen = np.arange(vector.size)
     if sample is not None and checks.count("sample", sample, 1) < vector.size:

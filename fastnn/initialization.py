@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import PLAIN, CourseTraining, without_rate
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining, without_rate
 from fastnn.course.propagation import (
     backward_propagation,
     documented_as,
@@ -83,5 +83,5 @@ def _train(
 ) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     parameters = INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
-    training = CourseTraining(parameters, X, Y, PLAIN, skip_nan=True)
+    training = CourseTraining(parameters, X, Y, GRADIENT_DESCENT, skip_nan=True)
     return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)

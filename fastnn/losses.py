@@ -29,6 +29,7 @@ __all__ = [
     "Output",
     "check_targets",
     "checked_loss",
+    "name_of",
 ]
 
 Output = Literal["linear", "sigmoid", "softmax"]
@@ -126,3 +127,8 @@ def check_targets(name: str, Y: np.ndarray, loss: Loss) -> None:
         raise ValueError(f"{name} must not be negative with loss {loss!r}, got {low}")
     if loss == "binary_cross_entropy" and high > 1:
         raise ValueError(f"{name} must be in [0, 1] with loss {loss!r}, got {high}")
+
+
+def name_of(choice: object) -> str:
+    """Return the name of an activation or a loss, be it a word or a function."""
+    return choice if isinstance(choice, str) else getattr(choice, "__name__", repr(choice))

@@ -12,10 +12,9 @@ from fastnn import checks
 from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
 from fastnn.initializers import Initializer, draw_weights
 from fastnn.interrupts import imported
-from fastnn.losses import OUTPUTS, Output, checked_loss
-from fastnn.optimizers import SGD
-from fastnn.specs.model import Model, aligned_zeros
-from fastnn.specs.settings import name_of
+from fastnn.losses import OUTPUTS, Output, name_of
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
 
 __all__ = ["ForwardCache", "Network"]
 
@@ -113,33 +112,32 @@ class Network:
     ) -> None:
         sizes = checks.layer_sizes("layer_sizes", layer_sizes)
         number_type = checks.float_dtype("dtype", dtype)
-        model = Model(
+        architecture = Architecture(
             sizes=tuple(sizes),
             hidden=_per_hidden_layer(hidden_activation, len(sizes) - 2, number_type),
             output=checks.one_of("output", output, OUTPUTS),
-            loss=checked_loss(None, output),
             dtype=number_type,
-            optimizer=SGD(0.0),
         )
-        self._adopt(model, initializer, seed)
+        self._adopt(architecture, initializer, seed)
         for layer, W in enumerate(draw_weights(initializer, sizes, seed), start=1):
             self._parameters[f"W{layer}"][:] = W
 
     @classmethod
-    def _of_zeros(cls, model: Model) -> "Network":
+    def _of_zeros(cls, architecture: Architecture) -> "Network":
         """Make a network of zeros of checked settings, without a stream to draw them from."""
         network = cls.__new__(cls)
-        network._adopt(model, "zeros", None)
+        network._adopt(architecture, "zeros", None)
         return network
 
-    def _adopt(self, model: Model, initializer: Initializer, seed: int | None) -> None:
-        """Become a network of zeros, with an arena of its own."""
+    def _adopt(self, architecture: Architecture, initializer: Initializer, seed: int | None) -> None:
+        """Become a network of zeros, with parameters of its own."""
         # A dtype that was pickled is equal to NumPy's own but another object: `predict_one` compares identities.
-        self._dtype = np.dtype(model.dtype.name)
-        self._model, self._initializer, self._seed = replace(model, dtype=self._dtype), initializer, seed
-        self._input_shape = model.sizes[:1]
-        self._vector = aligned_zeros(model.n_parameters, model.dtype)
-        self._parameters = MappingProxyType(_named("", model, self._vector))
+        self._dtype = np.dtype(architecture.dtype.name)
+        self._architecture = replace(architecture, dtype=self._dtype)
+        self._initializer, self._seed = initializer, seed
+        self._input_shape = architecture.sizes[:1]
+        self._vector = aligned_zeros(architecture.n_parameters, self._dtype)
+        self._parameters = MappingProxyType(_named("", architecture, self._vector))
         self._cached_engine: Any = None
         self._one: Callable[[np.ndarray], np.ndarray] | None = None
 
@@ -149,7 +147,7 @@ class Network:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
         vector = self._vector
-        self._adopt(self._model, self._initializer, self._seed)
+        self._adopt(self._architecture, self._initializer, self._seed)
         self._vector[:] = vector
 
     def __repr__(self) -> str:
@@ -163,17 +161,17 @@ class Network:
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Sizes of the layers, the input's first."""
-        return self._model.sizes
+        return self._architecture.sizes
 
     @property
     def hidden_activations(self) -> tuple[Activation, ...]:
         """Activations of the hidden layers."""
-        return self._model.hidden
+        return self._architecture.hidden
 
     @property
     def output(self) -> Output:
         """Activation of the last layer."""
-        return self._model.output
+        return self._architecture.output
 
     @property
     def initializer(self) -> Initializer:
@@ -353,7 +351,7 @@ class Network:
         if dA.shape[1] != cache._m:
             raise ValueError(f"dA must have one column for each of the {cache._m} examples, got shape {dA.shape}")
         gradient, dX = self._engine().backward(self._vector, dA, cache._inner)
-        return _named("d", self._model, gradient), dX
+        return _named("d", self._architecture, gradient), dX
 
     @staticmethod
     def _engine_class() -> type:
@@ -364,7 +362,7 @@ class Network:
     def _engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""
         if self._cached_engine is None:
-            self._cached_engine = self._engine_class()(self._model)
+            self._cached_engine = self._engine_class()(self._architecture)
         return self._cached_engine
 
     def _one_predictor(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -402,10 +400,10 @@ def _per_hidden_layer(activation: Any, n_hidden: int, dtype: np.dtype[np.floatin
     return tuple(checked(f"hidden_activation[{i}]", value) for i, value in enumerate(activation))
 
 
-def _named(prefix: str, model: Model, flat: np.ndarray) -> dict[str, np.ndarray]:
+def _named(prefix: str, architecture: Architecture, flat: np.ndarray) -> dict[str, np.ndarray]:
     """Return W1, b1, ..., WL, bL, each name behind a prefix, as views of a flat array."""
     named = {}
-    for layer, (W, b) in enumerate(model.split(flat), start=1):
+    for layer, (W, b) in enumerate(architecture.split(flat), start=1):
         named[f"{prefix}W{layer}"] = W
         named[f"{prefix}b{layer}"] = b
     return named

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import CourseTraining
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
 from fastnn.course.propagation import (
     backward_propagation,
     documented_as,
@@ -26,7 +26,7 @@ from fastnn.course.updates import (
     update_parameters_with_gd,
     update_parameters_with_momentum,
 )
-from fastnn.kernels.formulas import optimizers
+from fastnn.optimizers import UpdateRule
 from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.recording import optimization_record
@@ -110,10 +110,11 @@ def _train(
     X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
 ) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
+    # Not by `fastnn.optimizers`: the course takes any numbers.
     rule = {
-        "gd": (optimizers.SGD, 0.0, 0.0, 0.0),
-        "momentum": (optimizers.AVERAGED, settings.beta, 0.0, 0.0),
-        "adam": (optimizers.ADAM, settings.beta1, settings.beta2, settings.epsilon),
+        "gd": GRADIENT_DESCENT,
+        "momentum": UpdateRule("averaged", "v", settings.beta),
+        "adam": UpdateRule("adam", "vs", settings.beta1, settings.beta2, settings.epsilon),
     }[settings.optimizer]
     training = CourseTraining(
         initialize_parameters(settings.layers_dims), X, Y, rule, batch=settings.mini_batch_size, first_seed=_FIRST_SEED

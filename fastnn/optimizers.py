@@ -10,15 +10,75 @@ from dataclasses import dataclass
 
 from fastnn import checks
 
-__all__ = ["LBFGS", "SGD", "AMSGrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSProp"]
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "UPDATE_RULES",
+    "AMSGrad",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "Optimizer",
+    "RMSProp",
+    "UpdateRule",
+]
 
 LearningRate = float | Callable[[int], float]
+
+# What engines can do, in the order of the kernels' codes.
+UPDATE_RULES = ("sgd", "classical", "nesterov", "averaged", "rmsprop", "adam", "amsgrad")
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What an engine is told of an optimiser: all but the learning rate, which every step is given.
+
+    Parameters
+    ----------
+    name : str
+        One of `UPDATE_RULES`.
+    moments : str
+        Which moments it keeps: v (of the gradient, or the velocity), s (of its square), h (the largest s).
+    beta1, beta2 : float
+        Weights of the past in v and in s.
+    epsilon : float
+        Added to the root of s or h.
+    corrected : bool
+        Whether Adam and its variants correct v and s for their start at 0; nothing to the others.
+    weight_decay : float
+        Decoupled decay: a step also takes rate * weight_decay * W from the weights, not from biases.
+
+    Examples
+    --------
+    >>> from fastnn import SGD
+    >>> rule = SGD(0.1, momentum=0.9).rule()
+    >>> rule.name, rule.moments, rule.beta1
+    ('classical', 'v', 0.9)
+    """
+
+    name: str
+    moments: str = ""
+    beta1: float = 0.0
+    beta2: float = 0.0
+    epsilon: float = 0.0
+    corrected: bool = True
+    weight_decay: float = 0.0
 
 
 class Optimizer(checks.CheckedSettings):
     """What all optimisers are: settings that a `fastnn.Trainer` applies."""
 
     __slots__ = ()
+
+    def rule(self) -> UpdateRule | None:
+        """Return what an engine has to know to make the updates.
+
+        Returns
+        -------
+        UpdateRule or None
+            None if it is not the engine that makes them, but SciPy.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -67,6 +127,12 @@ class SGD(Optimizer):
         rate = checks.learning_rate(self.learning_rate)
         self._checked(learning_rate=rate, momentum=momentum, nesterov=nesterov)
 
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        if not self.momentum:
+            return UpdateRule("sgd")
+        return UpdateRule("nesterov" if self.nesterov else "classical", "v", beta1=self.momentum)
+
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
@@ -104,6 +170,10 @@ class Momentum(Optimizer):
     def __post_init__(self) -> None:
         rate = checks.learning_rate(self.learning_rate)
         self._checked(learning_rate=rate, beta=checks.decay_factor("beta", self.beta))
+
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        return UpdateRule("averaged", "v", beta1=self.beta)
 
 
 @dataclass(frozen=True)
@@ -148,6 +218,10 @@ class RMSProp(Optimizer):
             rho=checks.decay_factor("rho", self.rho),
             epsilon=checks.positive_number("epsilon", self.epsilon),
         )
+
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        return UpdateRule("rmsprop", "s", beta2=self.rho, epsilon=self.epsilon)
 
 
 class _Moments(Optimizer):
@@ -210,6 +284,10 @@ class Adam(_Moments):
     def __post_init__(self) -> None:
         self._check_moments()
 
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        return UpdateRule("adam", "vs", self.beta1, self.beta2, self.epsilon)
+
 
 @dataclass(frozen=True)
 class AMSGrad(_Moments):
@@ -250,6 +328,10 @@ class AMSGrad(_Moments):
 
     def __post_init__(self) -> None:
         self._check_moments()
+
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        return UpdateRule("amsgrad", "vsh", self.beta1, self.beta2, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -299,6 +381,10 @@ class AdamW(_Moments):
         self._check_moments()
         self._checked(weight_decay=checks.not_negative("weight_decay", self.weight_decay))
 
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        return UpdateRule("adam", "vs", self.beta1, self.beta2, self.epsilon, weight_decay=self.weight_decay)
+
 
 @dataclass(frozen=True)
 class LBFGS(Optimizer):
@@ -336,3 +422,7 @@ class LBFGS(Optimizer):
             history_size=checks.count("history_size", self.history_size, 1),
             tolerance=checks.not_negative("tolerance", self.tolerance),
         )
+
+    def rule(self) -> None:
+        """Return None: SciPy makes the updates."""
+        return None

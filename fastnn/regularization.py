@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import PLAIN, CourseTraining, without_rate
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining, without_rate
 from fastnn.course.propagation import (
     backward,
     documented_as,
@@ -137,5 +137,7 @@ def _train(
         # The course seeds every forward pass with 1, so that all iterations have the masks of the first.
         np.random.seed(1)
         masks = tuple(np.random.rand(n_l, X.shape[1]) < keep_prob for n_l in sizes[1:-1])
-    training = CourseTraining(parameters, X, Y, PLAIN, lambd=lambd, masks=masks, keep_prob=keep_prob, skip_nan=True)
+    training = CourseTraining(
+        parameters, X, Y, GRADIENT_DESCENT, lambd=lambd, masks=masks, keep_prob=keep_prob, skip_nan=True
+    )
     return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)

@@ -5,7 +5,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ from fastnn.engine.runtime import claimed_core
 from fastnn.epochs import Data, Fit
 from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
-from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss
+from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss, name_of
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Optimizer
 from fastnn.schedules import Schedule, rates
-from fastnn.specs.model import Model, State
-from fastnn.specs.settings import check_combination, dropout_rates, name_of
+from fastnn.specs.objective import Objective, dropout_rates
+from fastnn.specs.state import State
+from fastnn.specs.training import Training, check_combination
 
 __all__ = ["History", "Trainer", "train"]
 
@@ -69,8 +70,9 @@ class Trainer:
     ----------
     network : Network
         As given.
-    settings : Model
-        All other settings, resolved; cannot be changed.
+    settings : Training
+        All other settings, resolved: `objective` (loss, l2, dropout, label_smoothing), `rule` (what the optimiser and
+        weight_decay come to), `clip_norm` and `seed`. They cannot be changed.
     optimizer : Optimizer
         May be replaced by one that differs in its learning rate only, in a callback for instance.
     state : State
@@ -127,22 +129,21 @@ class Trainer:
         if callable(loss):
             number = network.dtype.type
             checks.pair_function("loss", loss, "the loss and its derivative by a", number(0.5), number(1.0))
-        settings = replace(
-            network._model,
-            loss=loss,
-            optimizer=optimizer,
-            l2=checks.not_negative("l2", l2),
-            weight_decay=checks.not_negative("weight_decay", weight_decay),
-            dropout=dropout_rates(dropout, len(network.layer_sizes) - 2),
-            clip_norm=None if clip_norm is None else checks.positive_number("clip_norm", clip_norm),
-            label_smoothing=checks.decay_factor("label_smoothing", label_smoothing),
-            seed=secrets.randbits(64) if seed is None else checks.seed64(seed),
-        )
-        check_combination(settings)
-        self._network = network
-        self._settings = settings
+        l2 = checks.not_negative("l2", l2)
+        weight_decay = checks.not_negative("weight_decay", weight_decay)
+        dropped = dropout_rates(dropout, len(network.layer_sizes) - 2)
+        clip_norm = None if clip_norm is None else checks.positive_number("clip_norm", clip_norm)
+        label_smoothing = checks.decay_factor("label_smoothing", label_smoothing)
+        seed = secrets.randbits(64) if seed is None else checks.seed64(seed)
+        objective = Objective(loss, l2, dropped, label_smoothing)
+        check_combination(objective, optimizer, weight_decay, clip_norm)
+        rule = optimizer.rule()
+        if weight_decay and rule is not None:
+            rule = replace(rule, weight_decay=weight_decay)
+        self._network, self._optimizer = network, optimizer
+        self._settings = Training(objective, rule, clip_norm, seed)
         self._n_threads = checks.thread_count(n_threads)
-        self._state = State.zeros(settings)
+        self._state = State.zeros(network._architecture, rule)
         self._engine = None
         self._bounded = loss in BOUNDED_TARGETS
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
@@ -152,19 +153,21 @@ class Trainer:
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
-        self._settings = replace(self._settings, dtype=self._network.dtype)
 
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)
 
     def __repr__(self) -> str:
-        shown = [repr(self._network), repr(self.optimizer), f"loss={name_of(self._settings.loss)!r}"]
-        defaults = {f.name: f.default for f in fields(Model)}
-        for name in ("l2", "weight_decay", "dropout", "clip_norm", "label_smoothing"):
-            value = getattr(self._settings, name)
-            if value != defaults[name]:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)}, seed={self._settings.seed})"
+        settings, objective = self._settings, self._settings.objective
+        shown = [repr(self._network), repr(self._optimizer), f"loss={name_of(objective.loss)!r}"]
+        # AdamW shows its own.
+        decay = settings.rule.weight_decay if settings.rule and settings.rule != self._optimizer.rule() else 0.0
+        options = {
+            "l2": objective.l2, "weight_decay": decay, "dropout": objective.dropout, "clip_norm": settings.clip_norm,
+            "label_smoothing": objective.label_smoothing,
+        }  # fmt: skip
+        shown += [f"{name}={value!r}" for name, value in options.items() if value]
+        return f"{type(self).__name__}({', '.join(shown)}, seed={settings.seed})"
 
     @property
     def network(self) -> Network:
@@ -172,7 +175,7 @@ class Trainer:
         return self._network
 
     @property
-    def settings(self) -> Model:
+    def settings(self) -> Training:
         """All settings, resolved."""
         return self._settings
 
@@ -189,16 +192,16 @@ class Trainer:
     @property
     def optimizer(self) -> Optimizer:
         """Rule of the updates."""
-        return self._settings.optimizer
+        return self._optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: Optimizer) -> None:
-        present = self._settings.optimizer
+        present = self._optimizer
         if type(optimizer) is not type(present) or isinstance(present, LBFGS):
             raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
         if replace(optimizer, learning_rate=present.learning_rate) != present:
             raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
-        self._settings = replace(self._settings, optimizer=optimizer)
+        self._optimizer = optimizer
 
     def get_learning_rate(self) -> float:
         """Return the learning rate of the next step.
@@ -248,11 +251,9 @@ class Trainer:
         >>> trainer.optimizer
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
         """
-        optimizer = self._settings.optimizer
-        if isinstance(optimizer, LBFGS):
+        if isinstance(self._optimizer, LBFGS):
             raise _no_rate("set_learning_rate")
-        optimizer = replace(optimizer, learning_rate=checks.not_negative("rate", rate))
-        self._settings = replace(self._settings, optimizer=optimizer)
+        self._optimizer = replace(self._optimizer, learning_rate=checks.not_negative("rate", rate))
 
     def fit(
         self,
@@ -343,7 +344,7 @@ class Trainer:
             held_out = self._data(names, *validation, *(None,) * (3 - len(validation)))
         callbacks = checks.functions("callbacks", callbacks)
         if not self._state.may_change(self._network.vector):
-            self._state.check(self._settings, self._network.vector)
+            self._state.check(self._network._architecture, self._network.vector)
         if isinstance(self.optimizer, LBFGS) and batch < m:
             raise ValueError(f"batch_size must be None with LBFGS, which needs all examples at once, got {batch_size}")
         fit = Fit(self._network.vector, self._state, data, epochs, began)
@@ -410,17 +411,18 @@ class Trainer:
         >>> trainer.network.parameters["W1"].item(), trainer.state.step
         (0.5, 1)
         """
-        network, settings = self._network, self._settings
-        sizes = settings.sizes
+        network = self._network
+        architecture = network._architecture
+        sizes = architecture.sizes
         X = checks.columns("X", X, sizes[0])
         m = X.shape[1]
-        Y = checks.targets("Y", Y, sizes[-1], m, settings.output == "softmax")
+        Y = checks.targets("Y", Y, sizes[-1], m, architecture.output == "softmax")
         # By methods, whose call is short beside a small net's step; the sentence is the slow way's.
         if self._bounded and Y.ndim == 2 and (Y.item(Y.argmin()) < 0 or Y.item(Y.argmax()) > 1):
-            check_targets("Y", Y, settings.loss)
+            check_targets("Y", Y, self._settings.objective.loss)
         if sample_weight is not None:
             sample_weight = checks.example_weights("sample_weight", sample_weight, m)
-        rate = getattr(settings.optimizer, "learning_rate", None)
+        rate = getattr(self._optimizer, "learning_rate", None)
         if type(rate) is not float:
             rate = self._next_rate("step")
         return (self._engine or self._made_engine()).step(network._vector, self._state, X, Y, sample_weight, rate)
@@ -433,7 +435,7 @@ class Trainer:
     def _made_engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""
         if self._engine is None:
-            self._engine = self._engine_class()(self._settings, self._n_threads)
+            self._engine = self._engine_class()(self._network._architecture, self._settings, self._n_threads)
         return self._engine
 
     def _next_rates(self, count: int) -> np.ndarray:
@@ -442,7 +444,7 @@ class Trainer:
 
     def _next_rate(self, name: str) -> float:
         """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
-        optimizer, step = self._settings.optimizer, self._state._step
+        optimizer, step = self._optimizer, self._state._step
         if isinstance(optimizer, LBFGS):
             raise _no_rate(name)
         rate = optimizer.learning_rate
@@ -465,7 +467,7 @@ class Trainer:
         Y = checks.targets(y_name, Y, sizes[-1], m, self._network.output == "softmax")
         checks.require_finite(x_name, X, self._network.dtype)
         checks.require_finite(y_name, Y, self._network.dtype)
-        check_targets(y_name, Y, self._settings.loss)
+        check_targets(y_name, Y, self._settings.objective.loss)
         weights = checks.example_weights(weights_name, weights, m)
         if weights is not None and not weights.any():
             raise ValueError(f"{weights_name} must not be zero for all examples")

@@ -4,20 +4,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastnn.engine.engine import Engine, Session
+from fastnn.engine.engine import Engine
 from fastnn.engine.slices import Slices
-from fastnn.engine.workspace import Run
+from fastnn.engine.workspace import Workspace
 from fastnn.interrupts import Interrupts
 from fastnn.kernels import layout as at
 from fastnn.kernels.course import ops
 from fastnn.kernels.course.ops import COURSE_OPS
-from fastnn.kernels.formulas import optimizers
-from fastnn.optimizers import Adam
+from fastnn.optimizers import UpdateRule
 from fastnn.reference.course.layers import Arrays
-from fastnn.specs.model import Model, State, aligned_zeros
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs.objective import Objective
+from fastnn.specs.state import State
+from fastnn.specs.training import Training
 
-# Gradient descent.
-PLAIN = (optimizers.SGD, 0.0, 0.0, 0.0)
+GRADIENT_DESCENT = UpdateRule("sgd")
 
 
 def flat(parameters: Arrays) -> np.ndarray:
@@ -45,8 +47,9 @@ class _CourseEngine(Engine):
 
     ops = COURSE_OPS
 
-    def _made(self, task: int, batch: int) -> Run:
-        return Run(self, task, batch, keep_all=True)
+    def acquire(self, task: int, batch: int) -> Workspace:
+        """Make a workspace."""
+        return self._new_workspace(task, batch, keep_all=True)
 
 
 class CourseTraining:
@@ -58,8 +61,8 @@ class CourseTraining:
         W1, b1, ..., WL, bL to start from.
     X, Y : numpy.ndarray
         Checked data, one example a column.
-    rule : tuple
-        Code from `fastnn.kernels.formulas.optimizers`, beta1 (or momentum's beta), beta2, epsilon.
+    rule : UpdateRule
+        How a step updates the parameters.
     batch : int, optional
         Examples in a step; by default all of them, without shuffling.
     first_seed : int, optional
@@ -79,7 +82,7 @@ class CourseTraining:
         parameters: Arrays,
         X: np.ndarray,
         Y: np.ndarray,
-        rule: tuple[int, float, float, float],
+        rule: UpdateRule,
         batch: int | None = None,
         first_seed: int | None = None,
         lambd: float = 0.0,
@@ -89,33 +92,29 @@ class CourseTraining:
     ) -> None:
         m = X.shape[1]
         sizes = (X.shape[0], *(parameters[f"W{layer}"].shape[0] for layer in range(1, len(parameters) // 2 + 1)))
-        model = Model(
-            sizes, ("relu",) * (len(sizes) - 2), "sigmoid", "binary_cross_entropy", np.dtype(np.float64), Adam(),
-            l2=lambd, seed=first_seed or 0,
-        )  # fmt: skip
+        architecture = Architecture(sizes, ("relu",) * (len(sizes) - 2), "sigmoid", np.dtype(np.float64))
+        training = Training(Objective("binary_cross_entropy", l2=lambd), rule, seed=first_seed or 0)
         self._initial, self._lambd, self._skip_nan, self._m = parameters, lambd, skip_nan, m
-        self._theta = aligned_zeros(model.n_parameters, np.float64)
+        self._theta = aligned_zeros(architecture.n_parameters, np.float64)
         self._theta[:] = flat(parameters)
         shuffled = first_seed is not None
-        engine = _CourseEngine(model)
-        engine.rule = rule
+        engine, state = _CourseEngine(architecture, training), State.zeros(architecture, rule)
         # Labels are integers, whose conversion in every step would take a seventh of its time.
         data = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), None
-        session = engine.session(self._theta, State.zeros(model), *data, min(batch or m, m), shuffled)
-        session.run.settings[at.SKIP_NAN] = skip_nan
+        session = self._session = engine.session(self._theta, state, *data, batch or m, shuffled)
+        session.workspace.settings[at.SKIP_NAN] = skip_nan
         if shuffled:
-            session.run.point(at.GENERATOR, np.zeros(ops.generator_words(m), np.uint32))
+            session.workspace.bind(at.GENERATOR, np.zeros(ops.generator_words(m), np.uint32))
         if masks:
-            session.run.mask(masks, keep_prob)
-        self._session: Session = session
-        self._weights = model.split(self._theta)
+            session.workspace.bind_masks(masks, keep_prob)
+        self._weights = architecture.split(self._theta)
         self._steps = -(-m // session.batch)
         # Ctrl-C need not be held back: it acts between calls of compiled code, and ends `model` with an exception.
-        self._slices = Slices(session.totals, session.batch * model.n_parameters, Interrupts())
+        self._slices = Slices(session.totals, session.batch * architecture.n_parameters, Interrupts())
 
     def _epochs(self, rates: np.ndarray, with_cost: bool) -> float:
         """Train for an epoch a rate; the sum of the costs, not divided by the number of examples."""
-        self._session.run.settings[at.COSTED] = with_cost
+        self._session.workspace.settings[at.COSTED] = with_cost
         totals, _ = self._slices.run(np.repeat(rates, self._steps))
         return float(np.sum(totals))
 

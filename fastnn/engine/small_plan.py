@@ -1,13 +1,13 @@
-"""Where things lie in the workspace of a small network's training; see `fastnn.kernels.program.small`."""
+"""The plan that goes panel by panel, for the training of a small network; see `fastnn.kernels.program.small`."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
+from fastnn.engine.plan import Plan, activation_codes, is_packed, parameter_places, rounded, vector_sizes
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
-from fastnn.specs.model import Model
+from fastnn.specs.architecture import Architecture
+
+__all__ = ["is_small", "small_plan"]
 
 # A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.
 SMALL_NET = 8192
@@ -26,106 +26,105 @@ PANEL_BLOCKS = at.OFFSETS_STRIDE // 32  # a block has 32 examples at most
 PACKED_ONCE_BYTES = 1 << 20
 
 
-# A layer of fewer outputs has its dW summed along the examples: packing its input would take longer than the sums.
-FEWEST_ROWS = 4
+def is_small(architecture: Architecture, task: int) -> bool:
+    """Whether a task goes by this plan."""
+    return task == at.TRAIN and architecture.n_parameters <= SMALL_NET
 
 
-def is_packed(n_in: int, n_out: int, width: int) -> bool:
-    """Whether a layer's input is stored a second time, packed, for lanes of its dW that run over the inputs."""
-    return n_in >= width and n_out >= FEWEST_ROWS
-
-
-@dataclass(frozen=True)
-class SmallPlan:
-    """Sizes and places for mini-batches of one size, as numbers of elements.
+def small_plan(architecture: Architecture, batch: int, threads: int, keep_all: bool = False) -> Plan:
+    """Plan the training of a small network on mini-batches of one size.
 
     Parameters
     ----------
-    model : Model
-        Network and its training.
+    architecture : Architecture
+        The network.
     batch : int
         Examples in a mini-batch.
+    threads : int
+        Threads that work on it, at most.
+    keep_all : bool
+        Whether the losses of all examples are kept, and not only their sums.
+
+    Returns
+    -------
+    Plan
+        The same for the same arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plan = small_plan(Architecture((2, 5, 1), ("relu",), "sigmoid", np.dtype("f8")), batch=1000, threads=2)
+    >>> plan.most_threads, plan.settings[at.PARTS], plan.settings[at.PANEL]
+    (2, 2, 512)
     """
+    sizes, dtype = architecture.sizes, architecture.dtype
+    depth = len(sizes) - 1
+    lanes, wide, width = vector_sizes(dtype, batch)
+    slack = 4 * lanes
+    weights_at, biases_at, n_parameters = parameter_places(sizes)
+    over_inputs = [*(batch > 1 and is_packed(n_in, n_out, wide) for n_in, n_out in pairwise(sizes)), False]
 
-    model: Model
-    batch: int
+    blocks = -(-batch // width)
+    parts = max(1, min(1 << sum(batch * n_parameters >= limit for limit in PART_WORK), blocks // 2))
+    per_example = 2 * sum(sizes) + sum(n for n, by in zip(sizes, over_inputs, strict=True) if by)
+    fitting = PANEL_BYTES // (per_example * dtype.itemsize * width)
+    panel = width * max(1, min(max(2, fitting), PANEL_BLOCKS, -(-batch // (width * parts))))
 
-    @property
-    def lanes(self) -> int:
-        """Numbers in a vector."""
-        return 64 // self.model.dtype.itemsize
+    places, tile_in = _places(architecture, over_inputs, panel, lanes)
+    x_rows = rounded(sizes[0], lanes) if over_inputs[0] else sizes[0] + 1
+    copy = COPY_VECTORS * lanes if panel >= MANY * width and max(sizes[1:]) >= LONG else 0
+    scratch = tile_in + copy + 4 * wide
+    partial_size = rounded(n_parameters, wide) + wide
 
-    @property
-    def width(self) -> int:
-        """Examples in a block, of which panels consist."""
-        return 1 if self.batch == 1 else 2 * self.lanes
+    packed_once = batch * dtype.itemsize * (3 * sizes[0] + sizes[-1]) <= PACKED_ONCE_BYTES
+    columns = max(panel * threads, rounded(batch, wide) if packed_once else 0)
+    return Plan(
+        at.TRAIN, batch, threads, min(threads, parts), packed_once,
+        settings={
+            at.TASK: at.TRAIN, at.HAS_TARGETS: 1, at.DEPTH: depth, at.BATCH: batch, at.WIDTH: width, at.LANES: lanes,
+            at.N_PARAMETERS: n_parameters, at.N_SUMSQ: 1, at.SCRATCH_SIZE: scratch, at.TILE_IN: tile_in,
+            at.PARTS: parts, at.PARTIAL_SIZE: partial_size, at.PANEL: panel, at.TERMS_KEPT: keep_all,
+        },
+        records={
+            at.UNITS: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ROWS: [x_rows, *sizes[1:]],
+            at.OVER_INPUTS: over_inputs, at.ACTIVATION: activation_codes(architecture.hidden), **places,
+        },
+        numbers={
+            # Panels are packed in whole squares, which reach so many rows behind the last one.
+            at.ACTS: x_rows * columns + lanes * width + slack,
+            at.PACKED: (rounded(sizes[0], wide) * columns if over_inputs[0] else 0) + slack,
+            at.TARGETS: sizes[-1] * columns + slack,
+            at.FACTORS: columns + slack,
+            at.TERMS: (rounded(batch, width) if keep_all else threads * panel) + slack,
+            at.GRADS: n_parameters + slack,
+            at.PARTIAL_GRADS: (parts - 1) * partial_size + slack,
+            at.SCRATCH: scratch * threads,
+        },
+        sums={at.WEIGHT_SUMSQ: 1, at.GRAD_SUMSQ: 1, at.PARTIAL_LOSSES: parts},
+    )  # fmt: skip
 
-    @property
-    def parts(self) -> int:
-        """Parts of a mini-batch, each with gradients of its own."""
-        blocks = -(-self.batch // self.width)
-        work = self.batch * self.model.n_parameters
-        return max(1, min(1 << sum(work >= limit for limit in PART_WORK), blocks // 2))
 
-    @property
-    def panel(self) -> int:
-        """Examples in a panel, at most."""
-        sizes = self.model.sizes
-        packed = sum(n for n, by in zip(sizes, self.over_inputs, strict=False) if by)
-        per_example = 2 * sum(sizes) + packed
-        fitting = PANEL_BYTES // (per_example * self.model.dtype.itemsize * self.width)
-        blocks = -(-self.batch // (self.width * self.parts))
-        return self.width * max(1, min(max(2, fitting), PANEL_BLOCKS, blocks))
-
-    @property
-    def over_inputs(self) -> list[bool]:
-        """Of each layer but the last: whether its activations are packed, for the dW of the next."""
-        wide = 2 * self.lanes
-        return [self.batch > 1 and is_packed(n_in, n_out, wide) for n_in, n_out in pairwise(self.model.sizes)]
-
-    @property
-    def stays(self) -> bool:
-        """Whether a mini-batch of all examples may stay where it was gathered."""
-        return (
-            self.batch * self.model.dtype.itemsize * (3 * self.model.sizes[0] + self.model.sizes[-1])
-            <= PACKED_ONCE_BYTES
-        )
-
-    def lay_out(self, records: np.ndarray, settings: np.ndarray, threads: int) -> int:
-        """Fill in the settings, and in the records what this plan has elsewhere; return the columns of inputs."""
-        sizes, wide, panel = self.model.sizes, 2 * self.lanes, self.panel
-
-        def rounded(n: int, unit: int = wide) -> int:
-            return -(-n // unit) * unit
-
-        over_inputs = [*self.over_inputs, False]
-        records[:, at.OVER_INPUTS] = over_inputs
-        records[0, at.ROWS] = rounded(sizes[0], self.lanes) if over_inputs[0] else sizes[0] + 1
-        end = 0
-        for layer, n in enumerate(sizes[1:], 1):
-            record = records[layer]
-            is_last = layer == len(sizes) - 1
-            # Panels are packed in whole squares, which reach beyond the last unit; there also are the ones.
-            needed = {at.ACTS_AT: (rounded(n, self.lanes) + 1) * panel}
-            # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
-            is_relu = not is_last and self.model.hidden[layer - 1] == "relu"
-            in_place = at.ACTS_AT if is_relu else at.SLOPES_AT
-            if is_last:
-                needed[at.DELTAS_AT] = n * panel
-            elif in_place == at.SLOPES_AT:
-                needed[at.SLOPES_AT] = n * panel
-            if over_inputs[layer]:
-                needed[at.PACKED_AT] = rounded(n) * panel
-            for place, size in needed.items():
-                record[place] = end
-                end += rounded(size)
-            if not is_last:
-                record[at.DELTAS_AT] = record[in_place]
-        settings[at.PARTS], settings[at.PANEL], settings[at.WIDTH] = self.parts, panel, self.width
-        settings[at.PARTIAL_SIZE] = rounded(self.model.n_parameters) + wide
-        settings[at.TILE_IN] = end
-        if panel >= MANY * self.width and max(sizes[1:]) >= LONG:
-            end += COPY_VECTORS * self.lanes
-        settings[at.SCRATCH_SIZE] = end + 4 * wide
-        columns = panel * threads
-        return max(columns, rounded(self.batch)) if self.stays else columns
+def _places(
+    architecture: Architecture, over_inputs: list[bool], panel: int, lanes: int
+) -> tuple[dict[int, list[int]], int]:
+    """Return where in a thread's SCRATCH layers have what, by the place in their records, and where it all ends."""
+    sizes, wide, end = architecture.sizes, 2 * lanes, 0
+    places = {field: [0] * len(sizes) for field in (at.ACTS_AT, at.SLOPES_AT, at.DELTAS_AT, at.PACKED_AT)}
+    for layer, n in enumerate(sizes[1:], 1):
+        is_last = layer == len(sizes) - 1
+        # Panels are packed in whole squares, which reach beyond the last unit; there also are the ones.
+        needed = {at.ACTS_AT: (rounded(n, lanes) + 1) * panel}
+        # dZ of a hidden layer takes the place of what it is multiplied by, element by element.
+        is_relu = not is_last and architecture.hidden[layer - 1] == "relu"
+        if is_last:
+            needed[at.DELTAS_AT] = n * panel
+        elif not is_relu:
+            needed[at.SLOPES_AT] = n * panel
+        if over_inputs[layer]:
+            needed[at.PACKED_AT] = rounded(n, wide) * panel
+        for field, size in needed.items():
+            places[field][layer] = end
+            end += rounded(size, wide)
+        if not is_last:
+            places[at.DELTAS_AT][layer] = places[at.ACTS_AT if is_relu else at.SLOPES_AT][layer]
+    return places, end

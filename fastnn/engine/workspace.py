@@ -1,73 +1,58 @@
-"""The workspace of a run: the tables and arrays that the body of `fastnn.kernels` works on."""
+"""A workspace: the arrays that a plan asks for, and the tables by which the kernels find them and the caller's data."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 from ctypes import addressof, c_char
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import numba
 import numpy as np
 
-from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.autotuner import Autotuner, guessed_step_ns
+from fastnn.engine.plan import Plan
 from fastnn.engine.runtime import ABORTED, run_team
-from fastnn.engine.small_plan import SMALL_NET, SmallPlan, is_packed
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.compiler.simd import NUMBER_TYPES
-from fastnn.kernels.formulas import optimizers
+from fastnn.kernels.formulas.optimizers import ADAPTIVE
 from fastnn.kernels.matmul import gather
-from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
-from fastnn.kernels.matmul.weight_gradients import (
-    GROUP_ROWS,
-    PACKED_GROUP,
-    bias_groups,
-    tiles_over_examples,
-    tiles_over_inputs,
-)
 from fastnn.kernels.program.teamwork import new_team
-from fastnn.losses import LOSS_NAMES, OUTPUTS
-from fastnn.specs.model import State, aligned_zeros
+from fastnn.losses import LOSS_NAMES, OUTPUTS, Loss
+from fastnn.optimizers import UPDATE_RULES
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs.state import State
+from fastnn.specs.training import Training
 
-if TYPE_CHECKING:
-    from fastnn.engine.engine import Engine
+__all__ = ["SparseColumns", "Table", "Workspace", "addresses"]
 
-# Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
-# of what the bits depend on, and nothing else than sizes and dtype may.
-CHUNK = 1024
-SMALLEST_CHUNK = 128
-CHUNK_BYTES = 1 << 26
-
-# Bytes of activations and deltas that a block of panels may have, at a guess half a L2 cache.
-BLOCK_BYTES = 1 << 19
-
-# Weights are read once for so many panels, even if these exceed BLOCK_BYTES: at 4 panels W^T dZ of 512 x 256 in float64
-# reaches 82 % of the processor's multiply-adds, at 16 94.
-FEWEST_PANELS = 16
-
-
-# Takes contiguous arrays that may be written, as most are.
-_first_byte = c_char.from_buffer
-# Of NumPy's C interface; the last is of arrays from `np.broadcast_arrays`, which warn who asks whether to write.
-_C_ORDER, _F_ORDER, _WRITEABLE, _WARNS = 1, 2, 0x400, 1 << 31
-
-# Leaves that only these tasks call: a first training does not wait 1 s for their compilation.
+# Ops that only these tasks call: a first training does not wait 1 s for their compilation.
 TASKS_OF = {
     at.OUTPUT_ONLY: (at.PREDICT, at.REMEMBER),
     at.DELIVER: (at.PREDICT, at.REMEMBER),
     at.OUTPUT_DELTA: (at.REMEMBER,),
     at.CLIP_WIDELY: (),  # only where gradients are clipped
 }
-
-
 # And those that only one of the two plans calls.
 OF_SMALL = {at.SMALL_EXAMPLES, at.BROAD_PRODUCT, at.REDUCE_GRADIENTS, at.SUM_SQUARES}
 OF_LARGE = {
     at.EXAMPLES, at.WEIGHTS_PHASE, at.SLOPE, at.GRADIENT_OVER_INPUTS, at.GRADIENT_OVER_EXAMPLES, at.BIAS_GRADIENT,
 }  # fmt: skip
 
+# A table for the kernels: addresses of arrays and ops, or without JIT the things themselves.
+Table = np.ndarray | tuple[Any, ...]
 
-def addresses(entries: list[Any]) -> Any:
-    """Return a table for the kernels: addresses of arrays and leaves, or without JIT the things themselves."""
+_TYPE_CODES = {np.dtype(dtype): code for code, dtype in enumerate(NUMBER_TYPES)}
+
+# Refuses arrays that are read-only, or not in C's order.
+_first_byte: Callable[[Any], c_char] = c_char.from_buffer
+# Flags in NumPy's C interface. Arrays from `np.broadcast_arrays` have the last: NumPy warns whoever asks for a buffer
+# to write into, as `_first_byte` does.
+_C_ORDER, _F_ORDER, _WRITEABLE, _WARNS = 1, 2, 0x400, 1 << 31
+
+
+def addresses(entries: Iterable[Any]) -> Table:
+    """Return the table of these arrays and addresses of ops."""
     if numba.config.DISABLE_JIT:
         return tuple(entry.reshape(-1) if isinstance(entry, np.ndarray) else entry for entry in entries)
     return np.array([_address(e) if isinstance(e, np.ndarray) else e for e in entries], np.uintp)
@@ -78,11 +63,7 @@ def _address(array: np.ndarray) -> int:
     if flags & (_C_ORDER | _F_ORDER) and flags & (_WRITEABLE | _WARNS) == _WRITEABLE and array.size:
         # 0.2 us instead of 0.8 for the dict that NumPy makes; a step of a small net has two fresh arrays.
         return addressof(_first_byte(array if flags & _C_ORDER else array.T))
-    return array.__array_interface__["data"][0]
-
-
-def _rounded(count: int, unit: int) -> int:
-    return -(-count // unit) * unit
+    return int(array.__array_interface__["data"][0])
 
 
 class SparseColumns:
@@ -105,250 +86,204 @@ class SparseColumns:
         self.shape = (n_x, starts.size - 1)
 
 
-class Run:
-    """Tables and workspace for one task on mini-batches of one size."""
+class Workspace:
+    """What one task on mini-batches of one size works on; one thread uses it at a time.
 
-    def __init__(self, engine: "Engine", task: int, batch: int, keep_all: bool = False) -> None:
-        model = engine.model
-        sizes, depth = model.sizes, len(model.sizes) - 1
-        item = model.dtype.itemsize
-        lanes = 64 // item
-        self.model, self.dtype = model, model.dtype
-        width = 1 if batch == 1 else 2 * lanes
-        packed_width = 2 * lanes
-        chunk = min(CHUNK, max(SMALLEST_CHUNK, 1 << (CHUNK_BYTES // (sum(sizes) * item)).bit_length() - 1))
-        chunk = _rounded(batch if keep_all else min(batch, chunk), width)
-        panels = chunk // width
-        packed = [width == 1 or is_packed(n_in, n_out, packed_width) for n_in, n_out in pairwise(sizes)]
-        rows = [_rounded(n, lanes) if l == 0 and packed[0] and width > 1 else n for l, n in enumerate(sizes)]
-        # Panels a multiple of 4096 bytes apart share their cache sets: dW of 512 units (float64) took twice as long.
-        rows = [n + 1 if n * width * item % 4096 == 0 and 0 < l < depth else n for l, n in enumerate(rows)]
+    Parameters
+    ----------
+    plan : Plan
+        Sizes and places.
+    architecture : Architecture
+        The network that the plan is for.
+    training : Training or None
+        What is minimised and how, where the task has to know.
+    ops : mapping of int to Op
+        The kernels by their place in the table.
+    functions : mapping of int to Table
+        Tables of the user's own functions, by their place in the table.
+    loss_terms : tuple of float
+        LEAST_LOSS, MOST_LOSS and LOSS_SCALE of `layout`.
+    """
 
-        acts_at, deltas_at, packed_at = [], [0], []
-        end = 0
-        for n in rows:
-            acts_at.append(end)
-            end += _rounded(n * width * panels, packed_width)
-        acts_size, end = end, 0
-        for n in rows[1:]:
-            deltas_at.append(end)
-            end += _rounded(n * width * panels, packed_width)
-        deltas_size, end = end, 0
-        for l, packed_here in enumerate(packed):
-            packed_at.append((acts_at[l] if width == 1 else end) if packed_here else 0)
-            if packed_here and width > 1 and (l == 0 or task not in (at.PREDICT, at.EVALUATE)):
-                end += _rounded(sizes[l], packed_width) * chunk
-        weights_at, biases_at, sumsq_at = [0], [0], [0]
-        start = n_sumsq = 0
-        for l in range(1, depth + 1):
-            weights_at.append(start)
-            biases_at.append(start + sizes[l] * sizes[l - 1])
-            start = biases_at[-1] + sizes[l]
-            sumsq_at.append(n_sumsq)
-            tiles = tiles_over_inputs if packed[l - 1] else tiles_over_examples
-            n_sumsq += engine.count(tiles, sizes[l - 1], sizes[l], lanes) + engine.count(bias_groups, sizes[l])
-
-        trains = task == at.TRAIN
-        small = SmallPlan(model, batch) if trains and start <= SMALL_NET else None
-        n_bytes = 2 * sum(sizes) * width * item
-        block = max(1, min(max(FEWEST_PANELS, BLOCK_BYTES // n_bytes), 64, panels))
-        columns = block * width * engine.threads
-        da = _rounded(block * max(rows) * width, lanes)
-        # Products copy weights where later a tile of dW will be.
-        copy = COPY_VECTORS * lanes if block >= MANY and max(sizes[1:]) >= LONG else 0
-        scratch = da + max(GROUP_ROWS * PACKED_GROUP * packed_width + 64 + 2 * lanes, copy)
-
-        empty = np.zeros(1)
-        threads = engine.threads
-        slack = 4 * lanes
-        with_gradient = task not in (at.PREDICT, at.EVALUATE)
-        code, beta1, beta2, epsilon = engine.rule
+    def __init__(
+        self, plan: Plan, architecture: Architecture, training: Training | None, ops: Mapping[int, Op],
+        functions: Mapping[int, Table], loss_terms: tuple[float, float, float],
+    ) -> None:  # fmt: skip
+        self.plan, self.architecture, self.dtype = plan, architecture, architecture.dtype
+        # By which engines find it again.
+        self.key = plan.task, plan.batch
+        self.n_parameters = architecture.n_parameters
         self.settings = np.zeros(at.N_SETTINGS, np.int64)
-        s = self.settings
-        s[at.TASK], s[at.DEPTH], s[at.BATCH], s[at.CHUNK], s[at.WIDTH], s[at.BLOCK] = (
-            task, depth, batch, chunk, width, block,
-        )  # fmt: skip
-        s[at.ITEM] = 1 if numba.config.DISABLE_JIT else item
-        s[at.LANES], s[at.N_PARAMETERS], s[at.N_SUMSQ] = lanes, start, n_sumsq
-        s[at.OPTIMIZER], s[at.ADAPTIVE] = code, code in optimizers.ADAPTIVE
-        s[at.HAS_TARGETS] = has_targets = task in (at.TRAIN, at.DIFFERENTIATE, at.EVALUATE)
-        s[at.OUTPUT] = OUTPUTS.index(model.output)
-        s[at.LOSS] = at.USERS_OWN if callable(model.loss) else LOSS_NAMES.index(model.loss)
-        s[at.FUSED] = trains and model.clip_norm is None and small is None
-        s[at.KEY0], s[at.KEY1] = model.seed & 0xFFFFFFFF, model.seed >> 32
-        s[at.MASKED] = trains and any(model.drops)
-        s[at.COSTED] = True
-        s[at.SCRATCH_SIZE], s[at.TILE_IN] = scratch, da
-        codes = [0] + [at.USERS_OWN if callable(f) else HIDDEN_ACTIVATIONS.index(f) for f in model.hidden] + [0]
-        drops = (*model.drops, 0.0)
-        records = np.zeros((depth + 1, at.RECORD), np.int64)
-        fields = {
-            at.UNITS: sizes, at.WEIGHTS_AT: weights_at, at.BIASES_AT: biases_at, at.ACTIVATION: codes,
-            at.THRESHOLD: [int(drop * 2**32) for drop in drops], at.MASKS_AT: [0, 0, *np.cumsum(sizes[1:-1])],
-            at.ROWS: rows, at.ACTS_AT: acts_at, at.DELTAS_AT: deltas_at, at.PACKED_AT: [*packed_at, 0],
-            at.OVER_INPUTS: [*packed, 0], at.SUMSQ_AT: sumsq_at,
-        }  # fmt: skip
-        for field, values in fields.items():
-            records[:, field] = values
-        self.stays = batch <= min(chunk, block * width)
-        self.most_threads = threads
-        if small is not None:
-            columns = small.lay_out(records, s, threads)
-            acts_size = int(records[0, at.ROWS]) * columns
-            end = _rounded(sizes[0], packed_width) * columns if records[0, at.OVER_INPUTS] else 0
-            self.stays, self.most_threads = small.stays, min(threads, small.parts)
-            deltas_size = 0
-            s[at.N_SUMSQ], s[at.TERMS_KEPT] = 1, keep_all
-            chunk = _rounded(batch, width) if keep_all else threads * small.panel
-        # Panels are packed in whole squares, which reach so many rows behind the last one.
-        acts = aligned_zeros(acts_size + lanes * width + slack, model.dtype)
-        l2 = model.l2 if task in (at.TRAIN, at.DIFFERENTIATE) else 0.0
-        clip = model.clip_norm if trains and model.clip_norm is not None else 0.0
-        reals = np.array(
-            [l2, model.decay if trains else 0.0, clip, beta1, beta2, epsilon, model.label_smoothing,
-             np.finfo(model.dtype).tiny, *engine.loss_terms]
-        )  # fmt: skip
-        self.arrays: list[Any] = [empty] * at.TABLE_SIZE
-        put = self.arrays.__setitem__
-        put(at.SETTINGS, self.settings)
-        put(at.RECORDS, records.reshape(-1))
         self.costs, self.sums, self.rates = np.zeros(1), np.zeros(1), np.zeros(1)
-        put(at.REALS, reals)
-        put(at.KEEPS, np.array([1.0 / (1.0 - drop) for drop in drops]))
-        put(at.RATES, self.rates)
-        put(at.COSTS, self.costs)
-        put(at.SUMS, self.sums)
-        put(at.POWERS, np.ones(2))
-        put(at.ACTS, acts)
-        put(at.PACKED, acts if width == 1 else aligned_zeros(end + slack, model.dtype))
-        put(at.DELTAS, aligned_zeros(deltas_size + slack, model.dtype) if with_gradient else acts)
-        if has_targets:
-            put(at.TARGETS, aligned_zeros(sizes[-1] * columns + slack, model.dtype))
-            put(at.FACTORS, aligned_zeros(columns + slack, model.dtype))
-        put(at.TERMS, aligned_zeros(chunk + slack, model.dtype))
-        put(at.WEIGHT_SUMSQ, np.zeros(n_sumsq))
-        put(at.GRAD_SUMSQ, np.zeros(n_sumsq))
-        if with_gradient and (not s[at.FUSED] or batch > chunk):
-            put(at.GRADS, aligned_zeros(start + slack, model.dtype))
-        if small is not None:
-            put(at.PARTIAL_LOSSES, np.zeros(small.parts))
-            put(at.PARTIAL_GRADS, aligned_zeros((small.parts - 1) * int(s[at.PARTIAL_SIZE]) + slack, model.dtype))
-        put(at.SCRATCH, aligned_zeros(int(s[at.SCRATCH_SIZE]) * threads, model.dtype))
-        put(at.STEP_REALS, np.zeros(at.STEP_REALS_STRIDE * (threads + 1)))
-        put(at.OFFSETS, np.zeros(at.OFFSETS_STRIDE * threads, np.int64))
-        put(at.ORDER, np.zeros(1, np.uint32))
-        put(at.GENERATOR, np.zeros(1, np.uint32))
-        put(at.USER_ACTIVATIONS, engine.user_activations)
-        put(at.USER_LOSS, engine.user_loss)
-        self.n_parameters = start
-        self.team = new_team()
-        put(at.TEAM, self.team)
-        for index, op in engine.ops.items():
-            if task in TASKS_OF.get(index, (task,)) and index not in (OF_LARGE if small is not None else OF_SMALL):
-                put(index, op.address(model.dtype))
-        if clip:
-            put(at.CLIP_WIDELY, engine.ops[at.CLIP_WIDELY].address(model.dtype))
+        self.team: np.ndarray = new_team()
+        self.arrays: list[Any] = [np.zeros(1)] * at.TABLE_SIZE
+        records = np.zeros((len(architecture.sizes), at.RECORD), np.int64)
+        for field, values in plan.records.items():
+            records[:, field] = values
+        numbers = {slot: aligned_zeros(size, self.dtype) for slot, size in plan.numbers.items()}
+        entries = {
+            at.SETTINGS: self.settings, at.RATES: self.rates, at.COSTS: self.costs, at.SUMS: self.sums,
+            at.POWERS: np.ones(2), at.ORDER: np.zeros(1, np.uint32), at.GENERATOR: np.zeros(1, np.uint32),
+            at.TEAM: self.team, at.RECORDS: records.reshape(-1),
+            at.STEP_REALS: np.zeros(at.STEP_REALS_STRIDE * (plan.threads + 1)),
+            at.OFFSETS: np.zeros(at.OFFSETS_STRIDE * plan.threads, np.int64),
+            at.PACKED: numbers[at.ACTS], at.DELTAS: numbers[at.ACTS], **numbers,
+            **{slot: np.zeros(size) for slot, size in plan.sums.items()}, **functions,
+        }  # fmt: skip
+        for slot, array in entries.items():
+            self.arrays[slot] = array
+        self._describe(training, loss_terms)
+        task, others = plan.task, OF_LARGE if plan.is_small else OF_SMALL
+        for slot, op in ops.items():
+            if task in TASKS_OF.get(slot, (task,)) and slot not in others:
+                self.arrays[slot] = op.address(self.dtype)
+        if self.arrays[at.REALS][at.CLIP]:
+            self.arrays[at.CLIP_WIDELY] = ops[at.CLIP_WIDELY].address(self.dtype)
         self.table = addresses(self.arrays)
-        self.sparse = False
-        # How the data in the table are laid out, if the settings say so.
-        self.laid_out: tuple[Any, ...] | None = None
-        self.step_ns = guessed_step_ns(batch, start, sum(sizes), item)
-        self.autotuner = Autotuner(self.most_threads, self.step_ns)
+        # The same, where it holds addresses.
+        self._addresses = self.table if isinstance(self.table, np.ndarray) else np.zeros(0, np.uintp)
+        self._sparse = False
+        # Types and strides of the data that the settings describe.
+        self._described: tuple[Any, ...] | None = None
+        self.step_ns = guessed_step_ns(plan.batch, self.n_parameters, sum(architecture.sizes), self.dtype.itemsize)
+        self.autotuner = Autotuner(plan.most_threads, self.step_ns)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a workspace holds addresses of this process: copy or pickle the network, or the trainer")
+
+    def _describe(self, training: Training | None, loss_terms: tuple[float, float, float]) -> None:
+        """Let the tables say what is computed."""
+        settings, task = self.settings, self.plan.task
+        for index, value in self.plan.settings.items():
+            settings[index] = value
+        settings[at.ITEM] = 1 if numba.config.DISABLE_JIT else self.dtype.itemsize
+        settings[at.OUTPUT] = OUTPUTS.index(self.architecture.output)
+        settings[at.COSTED] = True
+        reals = np.zeros(at.N_REALS)
+        reals[at.TINY] = np.finfo(self.dtype).tiny
+        reals[[at.LEAST_LOSS, at.MOST_LOSS, at.LOSS_SCALE]] = loss_terms
+        drops = np.zeros(len(self.architecture.sizes))
+        if training is not None:
+            objective, rule = training.objective, training.rule
+            drops[:-1] = objective.dropout or 0.0
+            settings[at.LOSS] = _loss_code(objective.loss)
+            settings[at.KEY0], settings[at.KEY1] = training.seed & 0xFFFFFFFF, training.seed >> 32
+            reals[at.SMOOTHING] = objective.label_smoothing
+            if task in (at.TRAIN, at.DIFFERENTIATE):
+                reals[at.L2] = objective.l2
+            if task == at.TRAIN and rule is not None:
+                code = UPDATE_RULES.index(rule.name)
+                settings[at.OPTIMIZER], settings[at.ADAPTIVE] = code, code in ADAPTIVE
+                settings[at.MASKED] = any(objective.dropout)
+                reals[[at.BETA1, at.BETA2, at.EPSILON]] = rule.beta1, rule.beta2, rule.epsilon
+                reals[at.WEIGHT_DECAY], reals[at.CLIP] = rule.weight_decay, training.clip_norm or 0.0
+        self.arrays[at.REALS] = reals
+        self._records()[:, at.THRESHOLD] = [int(drop * 2**32) for drop in drops.tolist()]
+        self.arrays[at.KEEPS] = 1.0 / (1.0 - drops)
+
+    def _records(self) -> np.ndarray:
+        records: np.ndarray = self.arrays[at.RECORDS]
+        return records.reshape(-1, at.RECORD)
+
+    # What the tables refer to.
+
+    def bind(self, slot: int, array: np.ndarray) -> None:
+        """Let the table refer to another array."""
+        if self.arrays[slot] is array:
+            return
+        self.arrays[slot] = array
+        if numba.config.DISABLE_JIT:
+            self._replace(slot, array.reshape(-1))
+        else:
+            self._addresses[slot] = _address(array)
+
+    def _replace(self, slot: int, entry: Any) -> None:
+        """Put something else into the table, which without JIT is a tuple."""
+        if isinstance(self.table, tuple):
+            self.table = (*self.table[:slot], entry, *self.table[slot + 1 :])
+        else:
+            self.table[slot] = entry
 
     def make_room(self, steps: int) -> None:
         """Have room for the rates and results of so many steps."""
         if self.rates.size < steps:
             self.rates, self.costs, self.sums = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-            for index, array in ((at.RATES, self.rates), (at.COSTS, self.costs), (at.SUMS, self.sums)):
-                self.point(index, array)
+            for slot, array in ((at.RATES, self.rates), (at.COSTS, self.costs), (at.SUMS, self.sums)):
+                self.bind(slot, array)
 
-    def point(self, index: int, array: np.ndarray) -> None:
-        """Let the table refer to another array."""
-        if self.arrays[index] is array:
-            return
-        self.arrays[index] = array
-        if numba.config.DISABLE_JIT:
-            self.table = (*self.table[:index], array.reshape(-1), *self.table[index + 1 :])
+    def bind_data(self, X: np.ndarray | SparseColumns, Y: np.ndarray | None, weights: np.ndarray | None) -> None:
+        """Let the table refer to the caller's examples, targets and sample weights."""
+        settings = self.settings
+        settings[at.M] = X.shape[1]
+        settings[at.OUT_UNIT], settings[at.OUT_EXAMPLE] = X.shape[1], 1
+        if isinstance(X, SparseColumns):
+            self._bind_sparse(X)
+            if Y is not None:
+                self._bind_targets(Y)
         else:
-            self.table[index] = _address(array)
+            if self._sparse:
+                self._sparse = False
+                self._bind_op(at.GATHER, gather.gather)
+            described = None if Y is None else (X.dtype, X.strides, Y.dtype, Y.strides)
+            if Y is not None and described == self._described:
+                # One mini-batch after the other comes from the caller's loop: only the addresses are new.
+                self.arrays[at.X], self.arrays[at.Y] = X, Y
+                self._addresses[at.X], self._addresses[at.Y] = _address(X), _address(Y)
+            else:
+                self._bind_columns(at.X, X, at.X_TYPE, at.X_UNIT, at.X_EXAMPLE, at.X_PLAIN)
+                if Y is not None:
+                    self._bind_targets(Y)
+                in_place = self.arrays[at.X] is X and self.arrays[at.Y] is Y
+                self._described = described if in_place and not numba.config.DISABLE_JIT else None
+        settings[at.WEIGHTED] = weights is not None
+        if weights is not None:
+            self.bind(at.SAMPLE_WEIGHTS, np.ascontiguousarray(weights, np.float64))
 
-    def read(self, x_index: int, array: np.ndarray, type_at: int, unit_at: int, example_at: int) -> None:
-        """Let the table refer to the caller's examples or targets."""
+    def _bind_targets(self, Y: np.ndarray) -> None:
+        self.settings[at.LABELS] = Y.ndim == 1
+        self._bind_columns(at.Y, Y, at.Y_TYPE, at.Y_UNIT, at.Y_EXAMPLE, at.Y_PLAIN)
+
+    def _bind_columns(
+        self, slot: int, array: np.ndarray, type_at: int, unit_at: int, example_at: int, plain_at: int
+    ) -> None:
+        """Let the table refer to an array of the caller's, of any type and strides, and the settings say which."""
         code = _TYPE_CODES.get(array.dtype)
         if code is None:
             array = array.astype(np.uint8 if array.dtype == bool else self.dtype)
             code = _TYPE_CODES[array.dtype]
         if numba.config.DISABLE_JIT:
             array = np.ascontiguousarray(array)
-        s = self.settings
-        s[type_at] = code
+        settings = self.settings
+        settings[type_at] = code
         if array.ndim == 2:
-            s[unit_at], s[example_at] = array.strides
+            settings[unit_at], settings[example_at] = array.strides
         else:
-            s[unit_at], s[example_at] = 0, array.strides[0]
-        s[at.X_PLAIN if type_at == at.X_TYPE else at.Y_PLAIN] = array.dtype == self.dtype
-        self.arrays[x_index] = array
-        if numba.config.DISABLE_JIT:
-            flat = array.reshape(-1).view(np.uint8)
-            self.table = (*self.table[:x_index], flat, *self.table[x_index + 1 :])
-        else:
-            self.table[x_index] = _address(array)
+            settings[unit_at], settings[example_at] = 0, array.strides[0]
+        settings[plain_at] = array.dtype == self.dtype
+        self.arrays[slot] = array
+        self._replace(slot, array.reshape(-1).view(np.uint8) if numba.config.DISABLE_JIT else _address(array))
 
-    def data(self, X: np.ndarray, Y: np.ndarray | None, weights: np.ndarray | None) -> None:
-        """Let the table refer to the caller's data."""
-        self.settings[at.M] = X.shape[1]
-        s = self.settings
-        s[at.OUT_UNIT], s[at.OUT_EXAMPLE] = X.shape[1], 1
-        if isinstance(X, SparseColumns) is not self.sparse:
-            self._choose_gather(not self.sparse)
-        laid_out = None if Y is None or self.sparse else (X.dtype, X.strides, Y.dtype, Y.strides)
-        if laid_out is not None and laid_out == self.laid_out:
-            # One mini-batch after the other comes from the caller's loop: only the addresses are new.
-            self.arrays[at.X], self.arrays[at.Y] = X, Y
-            self.table[at.X], self.table[at.Y] = _address(X), _address(Y)
-        else:
-            if self.sparse:
-                self._read_sparse(X)
-            else:
-                self.read(at.X, X, at.X_TYPE, at.X_UNIT, at.X_EXAMPLE)
-            if Y is not None:
-                self.settings[at.LABELS] = Y.ndim == 1
-                self.read(at.Y, Y, at.Y_TYPE, at.Y_UNIT, at.Y_EXAMPLE)
-            in_place = self.arrays[at.X] is X and self.arrays[at.Y] is Y
-            self.laid_out = laid_out if in_place and not numba.config.DISABLE_JIT else None
-        self.settings[at.WEIGHTED] = weights is not None
-        if weights is not None:
-            self.point(at.SAMPLE_WEIGHTS, np.ascontiguousarray(weights, np.float64))
-
-    def _choose_gather(self, sparse: bool) -> None:
-        self.sparse = sparse
-        op = gather.gather_sparse if sparse else gather.gather
-        self._bind_op(at.GATHER, op)
-
-    def _bind_op(self, index: int, op: Any) -> None:
-        self.arrays[index] = address = op.address(self.dtype)
-        if numba.config.DISABLE_JIT:
-            self.table = (*self.table[:index], address, *self.table[index + 1 :])
-        else:
-            self.table[index] = address
-
-    def _read_sparse(self, X: "SparseColumns") -> None:
-        """Let the table refer to a sparse table's rows."""
+    def _bind_sparse(self, X: SparseColumns) -> None:
+        if not self._sparse:
+            self._sparse = True
+            self._bind_op(at.GATHER, gather.gather_sparse)
+        self._described = None
         self.settings[at.X_EXAMPLE] = 1
         self.settings[at.INDEX_BYTES] = X.columns.itemsize
-        for index, array in ((at.X, X.numbers), (at.COLUMNS, X.columns), (at.ROW_STARTS, X.starts)):
-            self.point(index, array)
+        for slot, array in ((at.X, X.numbers), (at.COLUMNS, X.columns), (at.ROW_STARTS, X.starts)):
+            self.bind(slot, array)
 
-    def pick(self, rows: np.ndarray) -> None:
+    def _bind_op(self, slot: int, op: Op) -> None:
+        self.arrays[slot] = address = op.address(self.dtype)
+        self._replace(slot, address)
+
+    def bind_rows(self, rows: np.ndarray) -> None:
         """Take only these of the data's examples, in this order: uint32, contiguous."""
         self.settings[at.SHUFFLE], self.settings[at.M] = 1, rows.size
         self.settings[at.OUT_UNIT] = rows.size
-        self.point(at.ORDER, rows)
+        self.bind(at.ORDER, rows)
 
-    def train(self, theta: np.ndarray, state: State) -> None:
+    def bind_training(self, theta: np.ndarray, state: State) -> None:
         """Let the table refer to what training changes."""
         v, s, h, arrays = state._v, state._s, state._h, self.arrays
         if not (
@@ -360,20 +295,21 @@ class Run:
                 and theta.dtype == v.dtype == self.dtype
                 and {theta.size, v.size, s.size, h.size} <= {0, self.n_parameters}
             ):
-                state.check(self.model, theta)
-            for index, array in ((at.THETA, theta), (at.V, v), (at.S, s), (at.H, h)):
-                self.point(index, array)
-        self.point(at.POWERS, state._powers)
+                state.check(self.architecture, theta)
+            for slot, array in ((at.THETA, theta), (at.V, v), (at.S, s), (at.H, h)):
+                self.bind(slot, array)
+        self.bind(at.POWERS, state._powers)
 
-    def mask(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
+    def bind_masks(self, masks: tuple[np.ndarray, ...], keep_prob: float) -> None:
         """Let the table refer to a course model's masks: a row for each unit, 0 or 1 / keep_prob."""
-        hidden = range(1, len(masks) + 1)
-        self.arrays[at.RECORDS].reshape(-1, at.RECORD)[hidden, at.THRESHOLD] = 1
+        hidden, records = range(1, len(masks) + 1), self._records()
+        records[hidden, at.THRESHOLD] = 1
+        records[2:, at.MASKS_AT] = np.cumsum(self.architecture.sizes[1:-1])
         self.arrays[at.KEEPS][hidden] = 1.0 / keep_prob
         self.settings[at.MASKED] = True
-        self.point(at.MASKS, np.concatenate([mask / keep_prob for mask in masks]))
+        self.bind(at.MASKS, np.concatenate([mask / keep_prob for mask in masks]))
 
-    def release(self) -> None:
+    def unbind_data(self) -> None:
         """Let go of the caller's data."""
         arrays = self.arrays
         self.settings[at.SHUFFLE] = 0
@@ -381,18 +317,25 @@ class Run:
             at.OUT
         ] = arrays[at.OUT_DX] = arrays[at.DA] = arrays[at.SETTINGS]
 
-    def forget(self) -> None:
+    def unbind_training(self) -> None:
         """Let go of what training changed."""
         arrays = self.arrays
-        for index in (at.THETA, at.V, at.S, at.H, at.POWERS, at.ORDER, at.GENERATOR):
-            arrays[index] = arrays[at.SETTINGS]
+        for slot in (at.THETA, at.V, at.S, at.H, at.POWERS, at.ORDER, at.GENERATOR):
+            arrays[slot] = arrays[at.SETTINGS]
+
+    # Work.
 
     def mean_cost(self) -> float:
         """Cost of the only mini-batch; NaN if its weights are all zero."""
         total, weight = float(self.costs[0]), float(self.sums[0])
         return total / weight if weight else math.nan
 
-    def execute(self, entry: Any, n_threads: int) -> int:
+    def gradient(self) -> np.ndarray:
+        """Copy the gradient that the kernels have left."""
+        gradient: np.ndarray = self.arrays[at.GRADS]
+        return gradient[: self.n_parameters].copy()
+
+    def execute(self, entry: Table, n_threads: int) -> int:
         """Run the body; the number of threads that it ran on."""
         n, how = run_team(entry, self.table, self.team, n_threads)
         if how == ABORTED:
@@ -401,4 +344,5 @@ class Run:
         return n
 
 
-_TYPE_CODES = {np.dtype(dtype): code for code, dtype in enumerate(NUMBER_TYPES)}
+def _loss_code(loss: Loss) -> int:
+    return LOSS_NAMES.index(loss) if isinstance(loss, str) else at.USERS_OWN

@@ -5,6 +5,7 @@ import multiprocessing
 import operator
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -19,14 +20,14 @@ from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.estimators import export
 from fastnn.estimators.fitting import StochasticFit, fit_lbfgs
 from fastnn.estimators.sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
-from fastnn.estimators.solvers import NO_RULE, EstimatorEngine, engine_for, optimizer_of, random_stream
+from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream, rule_of
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
 from fastnn.network import Network
-from fastnn.optimizers import SGD
-from fastnn.specs.model import Model
-from fastnn.specs.settings import dropout_rates
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.objective import Objective, dropout_rates
+from fastnn.specs.training import Training
 
 # Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
 LARGEST_FOR_FLOAT32 = 1e30
@@ -169,16 +170,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 f"hidden_layer_sizes must give the layers of the fit before, {network.layer_sizes}, got {sizes}"
             )
         self._require_writeable()
-        model = self._model(network, dropout)
+        training = self._training(dropout)
         tasks = FitTasks(self, self.max_iter, *given) if not incremental and wants_tasks(self) else None
-        # The loss may have changed since the weights were drawn.
-        self.out_activation_ = self._output()[2]
+        # Loss and kind of targets may have changed since the weights were drawn.
+        output, _, self.out_activation_ = self._output()
+        architecture = network._architecture
+        if architecture.output != output:
+            architecture = replace(architecture, output=output)
         if tasks is not None:
             callbacks = (*callbacks, tasks)
         if self.solver == "lbfgs":
-            fit_lbfgs(self, network, model, X, y, weights, callbacks)
+            fit_lbfgs(self, network, architecture, training, X, y, weights, callbacks)
         else:
-            StochasticFit(self, network, model, X, y, weights, held_out, incremental).run(callbacks)
+            fit = StochasticFit(self, network, architecture, training, X, y, weights, held_out, incremental)
+            fit.run(callbacks)
         if tasks is not None:
             tasks.finish()
         if not np.isfinite(self.network_.vector).all():
@@ -228,11 +233,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return "sigmoid" if isinstance(self.activation, str) and self.activation == "logistic" else self.activation
 
     def _new_network(self, sizes: tuple[int, ...], dtype: np.dtype) -> Network:
-        output, loss, _ = self._output()
+        output = self._output()[0]
         if callable(self.activation):
             return Network(sizes, self.activation, output, "zeros", dtype)
         hidden = (checks.one_of("activation", self._activation(), HIDDEN_ACTIVATIONS),) * (len(sizes) - 2)
-        return Network._of_zeros(Model(sizes, hidden, output, loss, dtype, SGD(0.0)))
+        return Network._of_zeros(Architecture(sizes, hidden, output, dtype))
 
     def _adopt(self, network: Network) -> None:
         """Let the fitted attributes be views of a network's parameters."""
@@ -315,17 +320,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                     raise ValueError(f"{name} does not go with solver='lbfgs', which needs one cost for all its steps")
         return dropout
 
-    def _model(self, network: Network, dropout: tuple[float, ...]) -> Model:
-        output, loss, _ = self._output()
-        decoupled = self.solver == "adamw"
-        return Model(
-            network.layer_sizes, network.hidden_activations, output, loss, network.dtype,
-            optimizer_of(self),
-            l2=0.0 if decoupled else float(self.alpha), dropout=dropout,
+    def _training(self, dropout: tuple[float, ...]) -> Training:
+        l2 = 0.0 if self.solver == "adamw" else float(self.alpha)
+        return Training(
+            Objective(self._output()[1], l2, dropout, float(self.label_smoothing)),
+            rule_of(self),
             clip_norm=None if self.clip_norm is None else float(self.clip_norm),
-            label_smoothing=float(self.label_smoothing),
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
-        )  # fmt: skip
+        )
 
     def _callbacks(self) -> tuple[Callable[..., Any], ...]:
         given = self.callbacks
@@ -369,12 +371,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FOR_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector
-            network, engine = wider, engine_for(wider._model, NO_RULE, threads)
+            network, engine = wider, engine_for(wider._architecture, None, threads)
         else:
             engine = self._engines.get(threads)
         if engine is None:
-            engine = self._engines[threads] = engine_for(network._model, NO_RULE, threads)
-        out = engine.outputs(network.vector, engine_columns(X, network.dtype))
+            engine = self._engines[threads] = engine_for(network._architecture, None, threads)
+        out = engine.predict(network.vector, engine_columns(X, network.dtype), by_example=True)
         return np.exp(out, out=out) if self.out_activation_ == "exp" else out
 
     # Elsewhere.

@@ -14,12 +14,16 @@ from fastnn.callbacks import running
 from fastnn.engine import lbfgs
 from fastnn.engine.runtime import claimed_core
 from fastnn.engine.slices import Slices
-from fastnn.estimators.solvers import NO_RULE, RandomOrder, StochasticSolver, engine_for
+from fastnn.estimators.solvers import RandomOrder, StochasticSolver, engine_for
 from fastnn.estimators.tables import engine_columns, engine_targets, largest
 from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
+from fastnn.kernels import layout as at
 from fastnn.network import Network
-from fastnn.specs.model import Model, aligned_zeros
+from fastnn.optimizers import UpdateRule
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs.training import Training
 
 __all__ = ["StochasticFit", "fit_lbfgs"]
 
@@ -38,8 +42,8 @@ Callbacks = tuple[Callable[..., Any], ...]
 
 
 def fit_lbfgs(
-    estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
-    callbacks: Callbacks,
+    estimator: Any, network: Network, architecture: Architecture, training: Training, X: Any, y: np.ndarray,
+    weights: np.ndarray | None, callbacks: Callbacks,
 ) -> None:  # fmt: skip
     """Minimise the cost of all examples with SciPy's L-BFGS; an iteration is an epoch.
 
@@ -48,16 +52,16 @@ def fit_lbfgs(
     digits = network.dtype
     if digits != np.float64:
         # The line search needs more digits than float32 has.
-        model = replace(model, dtype=np.dtype(np.float64))
+        architecture = replace(architecture, dtype=np.dtype(np.float64))
         weights_before = network.vector
-        network = estimator._new_network(network.layer_sizes, model.dtype)
+        network = estimator._new_network(network.layer_sizes, architecture.dtype)
         network.vector[:] = weights_before
         estimator._adopt(network)
-    engine = engine_for(model, NO_RULE, estimator._threads(), digits)
+    engine = engine_for(architecture, training, estimator._threads(), digits)
     # Trials of the line search are none of the network's weights.
     theta = aligned_zeros(network.vector.size, np.float64)
     theta[:] = network.vector
-    data = engine_columns(X, model.dtype), engine_targets(y, model), weights
+    data = engine_columns(X, architecture.dtype), engine_targets(y, architecture), weights
     history = estimator.history_ = History()
     began = time.perf_counter()
 
@@ -94,8 +98,10 @@ class StochasticFit:
         Its fitted attributes are kept up to date from epoch to epoch.
     network : Network
         Is trained.
-    model : Model
-        Network and training.
+    architecture : Architecture
+        The network's, for these targets.
+    training : Training
+        What is minimised and how.
     X, y : table and array
         Checked data.
     weights : numpy.ndarray or None
@@ -107,18 +113,22 @@ class StochasticFit:
     """
 
     def __init__(
-        self, estimator: Any, network: Network, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None,
-        held_out: tuple[Any, np.ndarray] | None, incremental: bool,
+        self, estimator: Any, network: Network, architecture: Architecture, training: Training, X: Any, y: np.ndarray,
+        weights: np.ndarray | None, held_out: tuple[Any, np.ndarray] | None, incremental: bool,
     ) -> None:  # fmt: skip
         self.estimator, self.network, self.incremental = estimator, network, incremental
         # What is trained: the network's parameters themselves, or their double.
         self.theta = network.vector
-        if self._is_beyond_float32(model, X, y, weights, held_out):
-            model = replace(model, dtype=np.dtype(np.float64))
+        if self._is_beyond_float32(architecture, X, y, weights, held_out):
+            architecture = replace(architecture, dtype=np.dtype(np.float64))
             self.theta = aligned_zeros(network.vector.size, np.float64)
-        self.solver = self._solver_of(model)
-        self.engine = engine_for(model, self.solver.rule, estimator._threads(), network.dtype)
-        table, targets = engine_columns(X, model.dtype), engine_targets(y, model)
+        self.solver = self._solver_of(architecture, training.rule)
+        if self.solver.rule != training.rule:
+            # What goes on keeps the rule that it began with, but for the decay.
+            rule = replace(self.solver.rule, weight_decay=training.rule.weight_decay)
+            training = replace(training, rule=rule)
+        self.engine = engine_for(architecture, training, estimator._threads(), network.dtype)
+        table, targets = engine_columns(X, architecture.dtype), engine_targets(y, architecture)
         rows = None
         self.evaluate: Callable[[], tuple[float, float]] | None = None
         if held_out is not None:
@@ -137,9 +147,12 @@ class StochasticFit:
         self.steps = -(-self.m // self.batch)
         self.epochs = 1 if incremental else estimator.max_iter
         self.order = self._order(rows)
-        self.session = self.engine.ordered(
-            self.theta, self.solver.state, table, targets, weights, self.batch, self.order, self.m
+        shuffle, order = (False, None) if self.order is None else (True, self.order.rows)
+        self.session = self.engine.session(
+            self.theta, self.solver.state, table, targets, weights, self.batch, shuffle, self.m, order
         )
+        if self.order is not None:
+            self.session.workspace.bind(at.GENERATOR, self.order.generator)
         if "loss_curve_" not in estimator.__dict__:
             # Earlier fits were by L-BFGS.
             estimator._begin_curves()
@@ -158,28 +171,29 @@ class StochasticFit:
             estimator.history_ = History()
         self.history = estimator.history_
 
-    def _solver_of(self, model: Model) -> StochasticSolver:
+    def _solver_of(self, architecture: Architecture, rule: UpdateRule) -> StochasticSolver:
         """Return the solver that goes on, or a new one."""
         estimator = self.estimator
         solver = estimator.__dict__.get("_optimizer")
-        if not self.incremental or solver is None or not solver.suits(model):
-            solver = estimator._optimizer = StochasticSolver(estimator, model)
-        solver.wider = model.dtype != self.network.dtype
+        if not self.incremental or solver is None or not solver.suits(architecture):
+            solver = estimator._optimizer = StochasticSolver(estimator, architecture, rule)
+        solver.wider = architecture.dtype != self.network.dtype
         return solver
 
     def _is_beyond_float32(
-        self, model: Model, X: Any, y: np.ndarray, weights: np.ndarray | None, held_out: tuple[Any, np.ndarray] | None
-    ) -> bool:
+        self, architecture: Architecture, X: Any, y: np.ndarray, weights: np.ndarray | None,
+        held_out: tuple[Any, np.ndarray] | None,
+    ) -> bool:  # fmt: skip
         """Whether float32 parameters have to be trained in float64: in scikit-learn gradients, moments and losses are
         float64 as soon as targets or tables are, and float32 would overflow or lose them. Classes are no reason.
         """
-        if model.dtype != np.float32:
+        if architecture.dtype != np.float32:
             return False
         solver = self.estimator.__dict__.get("_optimizer")
         if self.incremental and solver is not None and solver.wider:
             return True
         tables = [X] if held_out is None else [X, held_out[0]]
-        regresses = model.output == "linear"
+        regresses = architecture.output == "linear"
         if not regresses and all(table.dtype == np.float32 for table in tables):
             return False
         size, target = max(map(largest, tables)), largest(y) if regresses else 0.0
@@ -216,13 +230,13 @@ class StochasticFit:
     ) -> Callable[[], tuple[float, float]]:
         """Return a function that gives score and loss of the held-out examples."""
         engine, theta, score = self.engine, self.theta, self.estimator._score_of
-        table, targets = engine_columns(X, theta.dtype), engine_targets(y, engine.model)
+        table, targets = engine_columns(X, theta.dtype), engine_targets(y, engine.architecture)
         picked = None if rows is None else np.ascontiguousarray(rows, np.uint32)
         true = y if rows is None else y[rows]
         own = weights if rows is None or weights is None else weights[rows]
 
         def evaluate() -> tuple[float, float]:
-            outputs = engine.outputs(theta, table, picked)
+            outputs = engine.predict(theta, table, picked, by_example=True)
             return score(outputs, true, own), engine.loss(theta, table, targets, weights, picked)
 
         return evaluate
@@ -269,7 +283,7 @@ class StochasticFit:
         estimator, solver, steps, patience = self.estimator, self.solver, self.steps, self.estimator.n_iter_no_change
         counts = np.full(steps, float(self.batch))
         counts[-1] = self.m - (steps - 1) * self.batch
-        slices = Slices(self.session.totals, self.batch * self.engine.model.n_parameters, interrupts)
+        slices = Slices(self.session.totals, self.batch * self.theta.size, interrupts)
         began, before = time.perf_counter(), 0.0
         by_hand = self.order is not None and self.order.by_hand
         # A double is rounded after every epoch, so that its results do not depend on the clock.

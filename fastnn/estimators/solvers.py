@@ -1,30 +1,26 @@
 """What trains an estimator: the engine with scikit-learn's losses and shuffles, and its stochastic solvers."""
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastnn.engine.engine import Engine, Session
+from fastnn.engine.engine import Engine, forget_oldest
 from fastnn.engine.runtime import available_threads
-from fastnn.engine.workspace import Run, SparseColumns
-from fastnn.kernels import layout as at
+from fastnn.engine.workspace import Workspace
 from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
 from fastnn.kernels.estimators.shuffles import GENERATOR_WORDS, SHUFFLES, USED
-from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.formulas.mt19937 import STATE
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnn.optimizers import Adam, AdamW, RMSProp, UpdateRule
 from fastnn.schedules import rates
-from fastnn.specs.model import Model, State, aligned_zeros
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs.state import State
+from fastnn.specs.training import Training
 
-__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "optimizer_of", "random_stream"]
-
-Table = np.ndarray | SparseColumns
-# Code, beta1, beta2 and epsilon of an update.
-Rule = tuple[int, float, float, float]
-# Of networks that are not trained.
-NO_RULE: Rule = (optimizers.SGD, 0.0, 0.0, 0.0)
+__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "random_stream", "rule_of"]
 
 # Engines that fits leave to later ones of the same network and parameters, and the size up to which they do: a short
 # fit would make workspaces, and try how many threads pay, for longer than it trains.
@@ -42,66 +38,42 @@ SMALLEST_RATE = 1e-6
 class EstimatorEngine(Engine):
     """The engine, with scikit-learn's losses and shuffles in place of its own.
 
-    Logarithms of probabilities are cut by the precision of `digits`, the model's dtype unless it is given.
+    Logarithms of probabilities are cut by the precision of `digits`, the network's dtype unless it is given.
     """
 
     ops = ESTIMATOR_OPS
 
-    def __init__(self, model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> None:
-        super().__init__(model, n_threads)
-        self.rule = rule
-        eps = float(np.finfo(digits or model.dtype).eps)
-        # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, would not fit.
-        bounds = (-np.inf, np.inf) if model.label_smoothing else (-np.log1p(-eps), -np.log(eps))
-        self.loss_terms = (*bounds, 1.0 / model.sizes[-1] if model.loss == "squared_error" else 1.0)
+    def __init__(
+        self, architecture: Architecture, training: Training | None, n_threads: int | None,
+        digits: np.dtype | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(architecture, training, n_threads)
+        if training is not None:
+            objective, eps = training.objective, float(np.finfo(digits or architecture.dtype).eps)
+            # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, do not fit.
+            least, most = (-np.inf, np.inf) if objective.label_smoothing else (-np.log1p(-eps), -np.log(eps))
+            scale = 1.0 / architecture.sizes[-1] if objective.loss == "squared_error" else 1.0
+            self.loss_terms = least, most, scale
 
-    def keep(self, task: int, batch: int, run: Run) -> None:
+    def release(self, workspace: Workspace) -> None:
         """Take a workspace back, and let go of a fit that is over."""
-        super().keep(task, batch, run)
-        if self.model.n_parameters <= KEPT_PARAMETERS:
-            run.forget()
-
-    def ordered(
-        self, theta: np.ndarray, state: State, X: Table, Y: np.ndarray, weights: np.ndarray | None, batch: int,
-        order: "RandomOrder | None", m: int,
-    ) -> Session:  # fmt: skip
-        """Begin to train on m examples of a table, in an order of its own, or in the table's."""
-        run = self._made(at.TRAIN, batch)
-        run.data(X, Y, weights)
-        if order is None:
-            return Session(self, run, theta, state, m, False)
-        run.point(at.GENERATOR, order.generator)
-        return Session(self, run, theta, state, m, True, order.rows)
-
-    def outputs(self, theta: np.ndarray, X: Table, rows: np.ndarray | None = None) -> np.ndarray:
-        """Outputs of the examples, or of some, one in each row."""
-        m = X.shape[1] if rows is None else rows.size
-        batch = min(1024, 1 << (m - 1).bit_length())
-        n_y = self.model.sizes[-1]
-        run = self._made(at.PREDICT, batch)
-        run.data(X, None, None)
-        if rows is not None:
-            run.pick(rows)
-        run.settings[at.OUT_UNIT], run.settings[at.OUT_EXAMPLE] = (1, n_y) if n_y > 1 else (m, 1)
-        out = np.empty((m, n_y), self.model.dtype)
-        run.point(at.OUT, out)
-        self._once(run, theta)
-        self.keep(at.PREDICT, batch, run)
-        return out
+        super().release(workspace)
+        if workspace.n_parameters <= KEPT_PARAMETERS:
+            workspace.unbind_training()
 
 
-def engine_for(model: Model, rule: Rule, n_threads: int | None, digits: np.dtype | None = None) -> EstimatorEngine:
+def engine_for(
+    architecture: Architecture, training: Training | None, n_threads: int | None, digits: np.dtype | None = None
+) -> EstimatorEngine:
     """Make an engine for a fit, or take that of an earlier one; threads may fit with one engine at the same time."""
-    users = any(map(callable, model.hidden))
-    if model.n_parameters > KEPT_PARAMETERS or any(model.drops) or users:
-        return EstimatorEngine(model, rule, n_threads, digits)
-    key = (model, rule, n_threads, digits, available_threads())
-    engine = _kept.pop(key, None) or EstimatorEngine(model, rule, n_threads, digits)
+    drops = training is not None and any(training.objective.dropout)
+    if architecture.n_parameters > KEPT_PARAMETERS or drops or any(map(callable, architecture.hidden)):
+        return EstimatorEngine(architecture, training, n_threads, digits)
+    key = (architecture, training, n_threads, digits, available_threads())
+    engine = _kept.pop(key, None) or EstimatorEngine(architecture, training, n_threads, digits)
     _kept[key] = engine
     if len(_kept) > KEPT_ENGINES:
-        # A list, because another thread may add one meanwhile.
-        for old in list(_kept)[:-KEPT_ENGINES]:
-            _kept.pop(old, None)
+        forget_oldest(_kept, KEPT_ENGINES)
     return engine
 
 
@@ -163,17 +135,23 @@ class RandomOrder:
             self._generator.set_state(self._state)
 
 
-def optimizer_of(estimator: Any) -> Optimizer:
-    """Return the optimiser with the moments, and for 'adamw' the decay, of an estimator's solver."""
+def rule_of(estimator: Any) -> UpdateRule | None:
+    """Return the rule of an estimator's solver; None for L-BFGS."""
     beta_1, beta_2, epsilon = estimator.beta_1, estimator.beta_2, estimator.epsilon
-    if estimator.solver == "sgd":
-        # Any momentum: the solver has its own rule, and one of exactly 1 is scikit-learn's to allow.
-        return SGD(0.0, momentum=0.5 if estimator.momentum else 0.0)
-    if estimator.solver == "rmsprop":
-        return RMSProp(0.0, rho=beta_2, epsilon=epsilon)
-    if estimator.solver == "adamw":
-        return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha)
-    return Adam(0.0)
+    match estimator.solver:
+        case "sgd":
+            # Not by `SGD`: scikit-learn allows a momentum of exactly 1.
+            name = "nesterov" if estimator.nesterovs_momentum else "classical"
+            momentum = float(estimator.momentum)
+            return UpdateRule(name, "v", beta1=momentum) if momentum else UpdateRule("sgd")
+        case "rmsprop":
+            return RMSProp(0.0, rho=beta_2, epsilon=epsilon).rule()
+        case "adamw":
+            return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha).rule()
+        case "adam":
+            # The corrections are in the rates; see `StochasticSolver`.
+            return replace(Adam(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon).rule(), corrected=False)
+    return None
 
 
 def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
@@ -194,31 +172,22 @@ class StochasticSolver:
     ----------
     estimator : estimator
         Its parameters; checked.
-    model : Model
-        Network and training.
+    architecture : Architecture
+        The network.
+    rule : UpdateRule
+        From `rule_of`.
     """
 
-    def __init__(self, estimator: Any, model: Model) -> None:
+    def __init__(self, estimator: Any, architecture: Architecture, rule: UpdateRule) -> None:
         self.solver, self.mode = estimator.solver, estimator.learning_rate
         self.learning_rate_init = float(estimator.learning_rate_init)
         self.learning_rate = self.learning_rate_init
         self.power_t = estimator.power_t
         self.betas = float(estimator.beta_1), float(estimator.beta_2)
         self.schedule = None if isinstance(self.mode, str) else self.mode
-        self.state = State.zeros(model)
+        self.rule, self.state = rule, State.zeros(architecture, rule)
         # Whether it is of more digits than the network that it trains.
         self.wider = False
-        momentum, epsilon = float(estimator.momentum), float(estimator.epsilon)
-        if self.solver == "sgd":
-            code = optimizers.NESTEROV if estimator.nesterovs_momentum else optimizers.CLASSICAL
-            self.rule = (code, momentum, 0.0, 0.0) if momentum else NO_RULE
-        elif self.solver == "rmsprop":
-            self.rule = optimizers.RMSPROP, 0.0, self.betas[1], epsilon
-        else:
-            self.rule = optimizers.ADAM, *self.betas, epsilon
-            if self.solver == "adam":
-                # The corrections are in the rates.
-                self.state.powers[:] = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "state": (self.state.v, self.state.s, self.state.powers, self.state.step)}
@@ -228,13 +197,13 @@ class StochasticSolver:
         vars(self).update(values)
         self.state = _own_state(v, s, powers, step, v.dtype.newbyteorder("="))
 
-    def suits(self, model: Model) -> bool:
+    def suits(self, architecture: Architecture) -> bool:
         """Whether the moments are those of a network of these sizes; if so, they take on its dtype."""
         state = self.state
-        if any(array.size not in (0, model.n_parameters) for array in (state.v, state.s)):
+        if any(array.size not in (0, architecture.n_parameters) for array in (state.v, state.s)):
             return False
-        if state.v.dtype != model.dtype:
-            self.state = _own_state(state.v, state.s, state.powers, state.step, model.dtype)
+        if state.v.dtype != architecture.dtype:
+            self.state = _own_state(state.v, state.s, state.powers, state.step, architecture.dtype)
         return True
 
     def overflowed(self) -> bool:

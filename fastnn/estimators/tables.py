@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from fastnn.checks import refuse_masked
 from fastnn.engine.workspace import SparseColumns
-from fastnn.specs.model import Model
+from fastnn.specs.architecture import Architecture
 
 __all__ = [
     "checked_pair",
@@ -141,10 +141,10 @@ def largest(numbers: Any) -> float:
     return max(float(numbers.max()), -float(numbers.min())) if numbers.size else 0.0
 
 
-def engine_targets(y: np.ndarray, model: Model) -> np.ndarray:
+def engine_targets(y: np.ndarray, architecture: Architecture) -> np.ndarray:
     """Return targets as the engine reads them."""
     if y.dtype == bool:
         y = y.view(np.uint8)
     if y.ndim == 2:
         return y.T
-    return y if model.output == "softmax" else y.reshape(1, -1)
+    return y if architecture.output == "softmax" else y.reshape(1, -1)

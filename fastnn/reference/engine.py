@@ -1,8 +1,8 @@
 """The engine in plain NumPy: the specification that the compiled one is tested against.
 
 Examples are columns. All parameters lie in one flat array, theta: W1 (row by row), b1, ..., WL, bL. Arithmetic is in
-the model's dtype; costs, sums of weights and norms are float64. What NumPy would warn about (overflow, 0/0) is silent,
-as in compiled code.
+the network's dtype; costs, sums of weights and norms are float64. What NumPy would warn about (overflow, 0/0) is
+silent, as in compiled code.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from fastnn.reference.formulas.activations import hidden_activation
 from fastnn.reference.formulas.losses import loss_and_delta, output, output_delta, smoothed_targets
 from fastnn.reference.formulas.optimizers import clip, update
 from fastnn.reference.formulas.philox import dropout_mask, permutation
-from fastnn.specs.model import Model, State
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.state import State
+from fastnn.specs.training import Training
 
 __all__ = ["Engine", "Session"]
 
@@ -20,38 +22,50 @@ quiet = np.errstate(all="ignore")
 
 
 class Engine:
-    """Computes a model's outputs, costs and gradients, and opens sessions that train it.
+    """Computes a network's outputs, costs and gradients, and opens sessions that train it.
 
     Parameters
     ----------
-    model : Model
-        Settings, checked by the caller.
+    architecture : Architecture
+        The network's layers, checked by the caller.
+    training : Training, optional
+        What is minimised and how; outputs can do without.
     n_threads : int, optional
         Taken because the compiled engine takes it; NumPy decides here.
 
     Notes
     -----
     All arguments of the methods are checked by the caller: X (n_x, m) of any real dtype and strides, Y (n_y, m) or,
-    for softmax, integer labels (m,); weights (m,) or None; theta flat, contiguous, of the model's dtype.
+    for softmax, integer labels (m,); weights (m,) or None; theta flat, contiguous, of the network's dtype.
 
     Examples
     --------
     >>> from fastnn.optimizers import SGD
-    >>> model = Model((1, 1), (), "linear", "squared_error", np.dtype("f8"), SGD(0.5))
-    >>> engine, theta = Engine(model), np.array([0.0, 1.0])
+    >>> from fastnn.specs.objective import Objective
+    >>> architecture, rule = Architecture((1, 1), (), "linear", np.dtype("f8")), SGD(0.5).rule()
+    >>> engine, theta = Engine(architecture, Training(Objective("squared_error"), rule)), np.array([0.0, 1.0])
     >>> X, Y = np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]])
     >>> engine.loss_and_gradient(theta, X, Y, None)
     (0.5, array([-2., -1.]))
-    >>> session = engine.session(theta, State.zeros(model), X, Y, None, batch_size=2, shuffle=True)
+    >>> session = engine.session(theta, State.zeros(architecture, rule), X, Y, None, batch_size=2, shuffle=True)
     >>> session.advance(np.array([0.5]))
     (array([0.5]), array([2.]))
     >>> print(theta)
     [1.  1.5]
     """
 
-    def __init__(self, model: Model, n_threads: int | None = None) -> None:
-        self.model = model
-        self._activations = [hidden_activation(f) for f in model.hidden]
+    def __init__(
+        self, architecture: Architecture, training: Training | None = None, n_threads: int | None = None
+    ) -> None:
+        self.architecture, self._training = architecture, training
+        self._activations = [hidden_activation(f) for f in architecture.hidden]
+
+    @property
+    def training(self) -> Training:
+        """What is minimised and how."""
+        if self._training is None:
+            raise TypeError("an engine needs a training for costs, gradients and steps")
+        return self._training
 
     def session(
         self,
@@ -127,7 +141,7 @@ class Engine:
         """
         w = self._weights(X, weights)
         _, _, Z, A = self._forward(theta, X)
-        losses, _ = loss_and_delta(self.model.loss, self.model.output, Z, A, self._targets(Y))
+        losses, _ = loss_and_delta(self.training.objective.loss, self.architecture.output, Z, A, self._targets(Y))
         return float(w @ losses / w.sum())
 
     @quiet
@@ -152,16 +166,17 @@ class Engine:
         gradient : numpy.ndarray, shape (n_parameters,)
             Its gradient, not clipped. Both are NaN if S = 0.
         """
-        w = self._weights(X, weights)
+        objective, w = self.training.objective, self._weights(X, weights)
         S = w.sum()
         inputs, slopes, Z, A = self._forward(theta, X, step)
-        losses, dZ = loss_and_delta(self.model.loss, self.model.output, Z, A, self._targets(Y))
+        losses, dZ = loss_and_delta(objective.loss, self.architecture.output, Z, A, self._targets(Y))
         cost = w @ losses / S
-        gradient, _ = self._backward(theta, inputs, slopes, dZ * (w / S).astype(self.model.dtype))
-        if self.model.l2:
-            for (W, _), (dW, _) in zip(self.model.split(theta), self.model.split(gradient), strict=True):
-                cost += self.model.l2 / (2 * S) * np.sum(np.square(W, dtype=np.float64))
-                dW += float(self.model.l2 / S) * W
+        gradient, _ = self._backward(theta, inputs, slopes, dZ * (w / S).astype(self.architecture.dtype))
+        if objective.l2:
+            split = self.architecture.split
+            for (W, _), (dW, _) in zip(split(theta), split(gradient), strict=True):
+                cost += objective.l2 / (2 * S) * np.sum(np.square(W, dtype=np.float64))
+                dW += float(objective.l2 / S) * W
         return float(cost), gradient
 
     @quiet
@@ -176,7 +191,7 @@ class Engine:
         Returns
         -------
         numpy.ndarray, shape (n_y, m)
-            Outputs, of the model's dtype.
+            Outputs, of the network's dtype.
         """
         return self._forward(theta, X)[-1]
 
@@ -220,13 +235,13 @@ class Engine:
             Derivative by the input.
         """
         inputs, slopes, A = cache
-        dZ = output_delta(self.model.output, A, dA.astype(self.model.dtype))
+        dZ = output_delta(self.architecture.output, A, dA.astype(self.architecture.dtype))
         return self._backward(theta, inputs, slopes, dZ)
 
     def _forward(self, theta: np.ndarray, X: np.ndarray, step: int | None = None) -> tuple:
         """Return every layer's input and every hidden layer's slope, both after dropout; Z and A of the last layer."""
-        layers = self.model.split(theta)
-        A = X.astype(self.model.dtype) * self._mask(0, X.shape[1], step)  # (n_0, m)
+        layers = self.architecture.split(theta)
+        A = X.astype(self.architecture.dtype) * self._mask(0, X.shape[1], step)  # (n_0, m)
         inputs, slopes = [A], []
         for layer, ((W, b), activation) in enumerate(zip(layers, self._activations, strict=False), start=1):
             Z = W @ A + b  # (n_l, m)
@@ -237,14 +252,14 @@ class Engine:
             slopes.append(slope * mask)
         W, b = layers[-1]
         Z = W @ A + b  # (n_L, m)
-        return inputs, slopes, Z, output(self.model.output, Z)
+        return inputs, slopes, Z, output(self.architecture.output, Z)
 
     def _backward(
         self, theta: np.ndarray, inputs: list[np.ndarray], slopes: list[np.ndarray], dZ: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the flat gradient and the derivative by the input, from dZ of the last layer."""
         gradient = np.empty_like(theta)
-        layers, grads = self.model.split(theta), self.model.split(gradient)
+        layers, grads = self.architecture.split(theta), self.architecture.split(gradient)
         for layer in range(len(layers), 0, -1):
             dW, db = grads[layer - 1]
             dW[:] = dZ @ inputs[layer - 1].T
@@ -256,16 +271,19 @@ class Engine:
 
     def _mask(self, layer: int, m: int, step: int | None) -> np.ndarray | int:
         """Return a layer's dropout mask, or 1 if there is none."""
-        model, drop = self.model, self.model.drops[layer]
-        if step is None or drop == 0:
+        if step is None:
             return 1
-        return dropout_mask(model.seed, step, layer, model.sizes[layer], m, drop, model.dtype)
+        architecture, drop = self.architecture, self.training.objective.drop(layer)
+        if drop == 0:
+            return 1
+        return dropout_mask(self.training.seed, step, layer, architecture.sizes[layer], m, drop, architecture.dtype)
 
     def _targets(self, Y: np.ndarray) -> np.ndarray:
         """Return targets (n_y, m), smoothed; labels become columns with a single 1."""
         if Y.ndim == 1:
-            Y = np.arange(self.model.sizes[-1])[:, None] == Y
-        return smoothed_targets(self.model.loss, Y.astype(self.model.dtype), self.model.label_smoothing)
+            Y = np.arange(self.architecture.sizes[-1])[:, None] == Y
+        objective = self.training.objective
+        return smoothed_targets(objective.loss, Y.astype(self.architecture.dtype), objective.label_smoothing)
 
     @staticmethod
     def _weights(X: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -315,16 +333,18 @@ class Session:
             changed nothing.
         """
         costs, weight_sums = np.zeros(len(rates)), np.zeros(len(rates))
-        model, state = self._engine.model, self._state
-        state.check(model, self._theta)
+        architecture, training, state = self._engine.architecture, self._engine.training, self._state
+        if training.rule is None:
+            raise TypeError("a session needs a rule of its updates")
+        state.check(architecture, self._theta)
         for i, rate in enumerate(rates):
             X, Y, w = self._next_batch()
             S = X.shape[1] if w is None else float(w.sum(dtype=np.float64))
             if S != 0:
                 costs[i], gradient = self._engine.loss_and_gradient(self._theta, X, Y, w, state.step)
                 weight_sums[i] = S
-                clip(gradient, model.clip_norm)
-                update(model, self._theta, gradient, state, float(rate))
+                clip(gradient, training.clip_norm)
+                update(architecture, training.rule, self._theta, gradient, state, float(rate))
             state.step += 1
             if self._start >= len(self._order):
                 self._start = 0
@@ -334,7 +354,7 @@ class Session:
     def _next_batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return the examples, targets and weights of the next step; a new order at an epoch's start."""
         if self._start == 0 and self._shuffle:
-            self._order = permutation(self._engine.model.seed, self._state.epoch, len(self._order))
+            self._order = permutation(self._engine.training.seed, self._state.epoch, len(self._order))
         batch = self._order[self._start : self._start + self._batch_size]
         self._start += self._batch_size
         return self._X[:, batch], self._Y[..., batch], None if self._weights is None else self._weights[batch]

@@ -1,4 +1,4 @@
-"""What an engine is given, compiled or not: a training's description, and the state that its steps change.
+"""What an engine is given, compiled or not: an architecture, how it is trained, and the state that steps change.
 
 Uses names, settings and checks alone; both engines import it.
 """

@@ -99,7 +99,7 @@ def test_what_holds_addresses_is_not_copied():
     net = fastnn.Network([3, 2], seed=0)
     net.predict(X)
     engine = net._engine()
-    for thing in (engine, *engine.runs.values()):
+    for thing in (engine, *engine.workspaces.values()):
         for way in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="holds addresses of this process: copy or pickle the network"):
                 way(thing)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
 from fastnn.reference.engine import Engine as ReferenceEngine
-from fastnn.specs.model import State
 
 DTYPES = ["float64", "float32"]
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -22,7 +21,7 @@ FAR = 2**32 - 3
 
 
 def engines(problem):
-    return CompiledEngine(problem.model, 1), ReferenceEngine(problem.model)
+    return CompiledEngine(*problem.model, 1), ReferenceEngine(*problem.model)
 
 
 def assert_same_training(problem, pieces=(3, 4), step=0, epoch=0):
@@ -45,7 +44,10 @@ def assert_same_results(problem, step=None):
     expected_cost, expected_gradient = reference.loss_and_gradient(theta, *problem.data, step)
     assert_close(cost, expected_cost, dtype, "cost")
     for number, (parts, expected_parts) in enumerate(
-        zip(problem.model.split(gradient), problem.model.split(expected_gradient), strict=True), start=1
+        zip(
+            problem.model.architecture.split(gradient), problem.model.architecture.split(expected_gradient), strict=True
+        ),
+        start=1,
     ):
         for name, part, expected in zip(("dW", "db"), parts, expected_parts, strict=True):
             assert_close(part, expected, dtype, f"{name}{number}")
@@ -169,7 +171,7 @@ def test_skipped_steps_leave_everything_but_the_counters():
     problem = Problem((3, 5, 2), 20, 4, optimizer="adam", shuffle=False, weighted=True)
     problem.weights = np.where(np.arange(20) // 4 == 2, 1.0, 0.0)
     assert_same_training(problem, (3, 7))
-    _, state, costs, sums = problem.trained(CompiledEngine(problem.model), (5,))
+    _, state, costs, sums = problem.trained(CompiledEngine(*problem.model), (5,))
     npt.assert_array_equal(sums, [0, 0, 4, 0, 0])
     assert (costs > 0).tolist() == [False, False, True, False, False]
     npt.assert_array_equal(state.powers, [0.9, 0.999])
@@ -204,7 +206,7 @@ def test_nan_and_infinity_stay_with_their_example(bad, output):
 @given(problem=problems(), data=st.data())
 def test_an_output_has_the_same_bits_in_any_company(problem, data, dtype):
     problem = Problem(problem.sizes, problem.m, 1, problem.hidden, problem.output, problem.loss, dtype)
-    engine = CompiledEngine(problem.model)
+    engine = CompiledEngine(*problem.model)
     A = engine.predict(problem.theta, problem.X)
     first = data.draw(st.integers(0, problem.m - 1))
     end = data.draw(st.integers(first + 1, problem.m))
@@ -217,7 +219,7 @@ def test_an_output_has_the_same_bits_in_any_company(problem, data, dtype):
 @dtypes
 def test_an_output_has_the_same_bits_beyond_a_chunk(dtype):
     problem = Problem((130, 30, 3), 1500, 1, output="softmax", loss="cross_entropy", dtype=dtype)
-    engine = CompiledEngine(problem.model)
+    engine = CompiledEngine(*problem.model)
     A = engine.predict(problem.theta, problem.X)
     npt.assert_array_equal(engine.predict(problem.theta, problem.X[:, 1000:1100]), A[:, 1000:1100])
     npt.assert_array_equal(engine.predict(problem.theta, problem.X[:, 1030:1031]), A[:, 1030:1031])
@@ -236,11 +238,11 @@ def test_caches_of_forward_live_side_by_side():
 
 def test_sessions_of_one_engine_do_not_disturb_each_other():
     problem, other = (Problem((3, 5, 2), 20, 10, optimizer="adam", seed=seed) for seed in (0, 1))
-    expected = problem.trained(ReferenceEngine(problem.model), (3, 3))[0]
-    engine = CompiledEngine(problem.model)
+    expected = problem.trained(ReferenceEngine(*problem.model), (3, 3))[0]
+    engine = CompiledEngine(*problem.model)
     theta, rates = problem.theta.copy(), problem.rates(6)
-    session = engine.session(theta, State.zeros(problem.model), *problem.data, 10, True)
+    session = engine.session(theta, problem.model.state(), *problem.data, 10, True)
     session.advance(rates[:3])
-    engine.session(other.theta, State.zeros(problem.model), *other.data, 10, True).advance(rates[:2])
+    engine.session(other.theta, problem.model.state(), *other.data, 10, True).advance(rates[:2])
     session.advance(rates[3:])
     assert_close(theta, expected, "float64")

@@ -15,7 +15,6 @@ from engine_program import STEPS, cases, digest, digests
 from processes import environment
 
 from fastnn.engine.engine import Engine
-from fastnn.specs.model import State
 
 pytestmark = pytest.mark.needs_jit
 
@@ -135,10 +134,10 @@ def test_steps_may_be_cut_anywhere(name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 def test_two_fits_are_one_twice_as_long(name):
     problem = cases("float64")[name]
-    engine, rate = Engine(problem.model), problem.model.optimizer.learning_rate
+    engine, rate = Engine(*problem.model), problem.model.optimizer.learning_rate
     steps = -(-problem.m // problem.batch)
     whole, halves = problem.theta.copy(), problem.theta.copy()
-    states = [State.zeros(problem.model) for _ in range(2)]
+    states = [problem.model.state() for _ in range(2)]
     engine.session(whole, states[0], *problem.data, problem.batch, True).advance(np.full(4 * steps, rate))
     for _ in range(2):
         engine.session(halves, states[1], *problem.data, problem.batch, True).advance(np.full(2 * steps, rate))
@@ -172,7 +171,7 @@ def test_both_plans_agree(name):
     problem, results = cases("float64")[name], []
     for small_net in (0, 1 << 40):
         with small_steps(chunk=1024, block_bytes=1 << 19, small_net=small_net):
-            theta, state, costs, _ = problem.trained(Engine(problem.model, 1), (STEPS,))
+            theta, state, costs, _ = problem.trained(Engine(*problem.model, 1), (STEPS,))
             results.append(np.concatenate([theta, state.v, state.s, costs]))
     npt.assert_allclose(*results, rtol=1e-9, atol=1e-12)
 

@@ -54,7 +54,7 @@ def test_nothing_is_compiled_for_another_network(dtype):
             output, loss = PAIRS[number % len(PAIRS)]
             sizes = (3 + 7 * number, *range(5, 5 + len(hidden)), 1 + number % 3)
             problem = Problem(sizes, 70, 11 + number, hidden, output, loss, dtype, optimizer, settings)
-            problem.trained(Engine(problem.model), (9,))
+            problem.trained(Engine(*problem.model), (9,))
         for activation in HIDDEN_ACTIVATIONS:
             network = fastnn.Network([4, 6, 2], activation, dtype=dtype, seed=1)
             X, Y = np.ones((4, 9), np.int16), np.ones((2, 9), np.float32)
@@ -169,7 +169,7 @@ def test_threads_may_predict_with_one_network_at_once():
 def test_threads_may_train_networks_of_their_own_at_once():
     def trained(seed):
         problem = Problem((30, 40, 3), 200, 16, "relu", optimizer="adam", seed=seed)
-        return problem.trained(Engine(problem.model), (7,) * 12)[0]
+        return problem.trained(Engine(*problem.model), (7,) * 12)[0]
 
     expected = [trained(seed) for seed in range(4)]
     in_threads(4, lambda k: [npt.assert_array_equal(trained(k), expected[k]) for _ in range(5)])

@@ -15,7 +15,6 @@ from strategies import laid_out
 
 import fastnn
 from fastnn.engine.engine import Engine
-from fastnn.specs.model import State
 
 IN_PLACE = ("f8", "f4", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1")
 CONVERTED = ("bool", "f2", "g", ">f8", ">i4")  # by NumPy: kernels do not know them
@@ -117,14 +116,14 @@ def test_data_are_not_written():
 def test_a_change_of_the_data_between_calls_is_seen():
     # A mini-batch of all examples stays in the workspace for the steps of one call, not longer.
     problem = Problem((5, 6, 2), 8, 8)
-    engine, rates = Engine(problem.model), np.full(2, 0.1)
+    engine, rates = Engine(*problem.model), np.full(2, 0.1)
     theta, expected, X = problem.theta.copy(), problem.theta.copy(), problem.X.copy()
-    session = engine.session(theta, State.zeros(problem.model), X, problem.Y, None, 8, False)
+    session = engine.session(theta, problem.model.state(), X, problem.Y, None, 8, False)
     session.advance(rates)
     X *= 2
     session.advance(rates)
     for scale in (1, 2):
-        state = State.zeros(problem.model)
+        state = problem.model.state()
         engine.session(expected, state, scale * problem.X, problem.Y, None, 8, False).advance(rates)
     npt.assert_array_equal(theta, expected)
 
@@ -140,11 +139,13 @@ def test_mini_batches_of_changing_type_and_layout():
         for layout in ("C", "F", "strided", "reversed", "read-only")
         for weights in (None, problem.weights)
     ]
-    engine, state, theta = Engine(problem.model), State.zeros(problem.model), problem.theta.copy()
+    engine, state, theta = Engine(*problem.model), problem.model.state(), problem.theta.copy()
     for batch in [*batches, batches[0], batches[0]]:
         others_state, others_theta = copy.deepcopy(state), theta.copy()
         cost = engine.step(theta, state, *batch, 1e-6)
-        costs, _ = Engine(problem.model).session(others_theta, others_state, *batch, 9, False).advance(np.array([1e-6]))
+        costs, _ = (
+            Engine(*problem.model).session(others_theta, others_state, *batch, 9, False).advance(np.array([1e-6]))
+        )
         assert cost == costs[0]
         npt.assert_array_equal(theta, others_theta)
 

@@ -16,8 +16,8 @@ from processes import environment
 from strategies import Canaries
 
 import fastnn
-from fastnn.engine import engine, workspace
-from fastnn.specs import model
+from fastnn.engine import engine, session, workspace
+from fastnn.specs import state
 
 pytestmark = pytest.mark.needs_jit
 
@@ -59,9 +59,10 @@ class Memory:
         """Let the engine put everything there: parameters, moments, workspaces, results."""
         numpy = SimpleNamespace(**{**vars(np), "empty": self.empty})
         with contextlib.ExitStack() as stack:
-            for module in (workspace, model, engine_cases):
+            for module in (workspace, state, engine_cases):
                 stack.enter_context(mock.patch.object(module, "aligned_zeros", self.aligned_zeros))
-            stack.enter_context(mock.patch.object(engine, "np", numpy))
+            for module in (engine, session):
+                stack.enter_context(mock.patch.object(module, "np", numpy))
             yield
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.testing as npt
 import pytest
+from engine_cases import Model
 
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
@@ -18,7 +19,6 @@ from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
 from fastnn.reference.engine import Engine as ReferenceEngine
 from fastnn.reference.formulas.philox import dropout_mask, permutation
 from fastnn.schedules import Cosine
-from fastnn.specs.model import Model, State
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -80,7 +80,7 @@ def make_model(hidden="tanh", output="linear", loss=None, optimizer="sgd", **set
 def draw(model, weighted):
     """Draw parameters with biases, examples, targets that fit the loss, and sample weights if need be."""
     rng = np.random.default_rng(17)
-    theta = 0.6 * rng.standard_normal(model.n_parameters)
+    theta = 0.6 * rng.standard_normal(model.architecture.n_parameters)
     X = rng.standard_normal((model.sizes[0], M))
     shape = (model.sizes[-1], M)
     if model.output == "softmax":
@@ -127,13 +127,16 @@ def torch_losses(model, Z, Y):
 def torch_optimizer(model, weights, biases):
     """PyTorch's optimiser for the model's; the biases are a group of their own, because they do not decay."""
     rule = model.optimizer
-    groups = [{"params": weights, "weight_decay": model.decay}, {"params": biases, "weight_decay": 0.0}]
+    groups = [
+        {"params": weights, "weight_decay": model.training.rule.weight_decay},
+        {"params": biases, "weight_decay": 0.0},
+    ]
     adam = {}
     if isinstance(rule, Adam | AMSGrad | AdamW):
         adam = {"lr": rule.learning_rate, "betas": (rule.beta1, rule.beta2), "eps": rule.epsilon}
-    if isinstance(rule, AdamW) or (adam and model.decay):
+    if isinstance(rule, AdamW) or (adam and model.weight_decay):
         return torch.optim.AdamW(groups, amsgrad=isinstance(rule, AMSGrad), **adam)
-    assert not model.decay, "weight_decay of PyTorch's other optimisers is L2"
+    assert not model.weight_decay, "weight_decay of PyTorch's other optimisers is L2"
     if adam:
         return torch.optim.Adam(groups, amsgrad=isinstance(rule, AMSGrad), **adam)
     if isinstance(rule, RMSProp):
@@ -150,14 +153,14 @@ class TorchTrainer:
 
     def __init__(self, model, theta, X, Y, sample_weights):
         self.model = model
-        layers = [(torch.tensor(W), torch.tensor(b[:, 0])) for W, b in model.split(theta)]
+        layers = [(torch.tensor(W), torch.tensor(b[:, 0])) for W, b in model.architecture.split(theta)]
         self.weights, self.biases = ([layer[k].requires_grad_() for layer in layers] for k in (0, 1))
         self.optimizer = torch_optimizer(model, self.weights, self.biases)
         self.X, self.Y = torch.tensor(X.T), torch.tensor(Y.T)
         self.sample_weights = torch.tensor(np.ones(M) if sample_weights is None else sample_weights)
 
     def masked(self, A, layer, step):
-        drop = self.model.drops[layer]
+        drop = self.model.training.objective.drop(layer)
         if drop == 0:
             return A
         return A * torch.tensor(dropout_mask(self.model.seed, step, layer, A.shape[1], A.shape[0], drop).T)
@@ -196,8 +199,8 @@ def assert_same_trajectory(engine_class, model, weighted=False, shuffle=True, la
     theta, X, Y, sample_weights = draw(model, weighted)
     start = theta.copy()
     rival = TorchTrainer(model, theta, X, Y, sample_weights)
-    state = State.zeros(model)
-    session = engine_class(model).session(theta, state, X, Y, sample_weights, BATCH, shuffle)
+    state = model.state()
+    session = engine_class(*model).session(theta, state, X, Y, sample_weights, BATCH, shuffle)
     steps_an_epoch = -(-M // BATCH)
     for first, end in pairwise([0, *(n for n in TOLERANCES if n <= last)]):
         expected = []
@@ -267,7 +270,7 @@ def test_decay_that_does_not_depend_on_the_base_rate(engine_class):
             for group in rival.optimizer.param_groups:
                 group["lr"] = schedule(step)
             rival.step(np.arange(M), step)
-        session = engine_class(model).session(theta, State.zeros(model), X, Y, None, M, False)
+        session = engine_class(*model).session(theta, model.state(), X, Y, None, M, False)
         session.advance(np.array([schedule(step) for step in range(10)]))
         npt.assert_allclose(theta, rival.theta(), rtol=1e-9, atol=1e-11)
 

@@ -1,7 +1,5 @@
 """The estimators' losses and updates alone, against scikit-learn's: the substance of its own tests of these parts."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -12,9 +10,10 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 import fastnn
-from fastnn.estimators.solvers import NO_RULE, EstimatorEngine, StochasticSolver
-from fastnn.optimizers import SGD, Adam
-from fastnn.specs.model import Model
+from fastnn.estimators.solvers import EstimatorEngine, StochasticSolver, rule_of
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.objective import Objective
+from fastnn.specs.training import Training
 
 RANDOM = np.random.RandomState(0)
 # Where logarithms and exponentials of outputs would overflow, in both directions.
@@ -31,7 +30,7 @@ def outputs_of(loss, outputs, m=30):
 def its_loss(output, loss, Z, y, weights, dtype="f8"):
     """The engine's loss of a layer that hands on its inputs."""
     n = Z.shape[1]
-    engine = EstimatorEngine(Model((n, n), (), output, loss, np.dtype(dtype), SGD(0.0)), NO_RULE, 1)
+    engine = EstimatorEngine(Architecture((n, n), (), output, np.dtype(dtype)), Training(Objective(loss)), 1)
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(dtype)
     return engine.loss(theta, np.asarray(Z.T, dtype), y, weights)
 
@@ -90,10 +89,9 @@ def steps(settings, count=12):
     """Parameters after each step, ours and by scikit-learn's optimiser from the same gradients."""
     X, Y = RANDOM.randn(3, 20), RANDOM.randn(2, 20)
     estimator = fastnn.MLPRegressor(**settings)
-    optimizer = Adam(0.0) if settings["solver"] == "adam" else SGD(0.0, momentum=0.5)
-    model = Model((3, 2), (), "linear", "squared_error", np.dtype("f8"), optimizer)
-    solver = StochasticSolver(estimator, model)
-    engine = EstimatorEngine(model, solver.rule, 1)
+    architecture, rule = Architecture((3, 2), (), "linear", np.dtype("f8")), rule_of(estimator)
+    solver = StochasticSolver(estimator, architecture, rule)
+    engine = EstimatorEngine(architecture, Training(Objective("squared_error"), rule), 1)
     theta = RANDOM.randn(8)
     params = [theta.copy()]
     if settings["solver"] == "adam":
@@ -105,8 +103,8 @@ def steps(settings, count=12):
             params, estimator.learning_rate_init, estimator.learning_rate, estimator.momentum,
             estimator.nesterovs_momentum, estimator.power_t,
         )  # fmt: skip
-    session = engine.ordered(theta, solver.state, X, Y, None, 20, None, 20)
-    gradients = EstimatorEngine(replace(model, optimizer=SGD(0.0)), NO_RULE, 1)
+    session = engine.session(theta, solver.state, X, Y, None, 20, False)
+    gradients = EstimatorEngine(architecture, Training(Objective("squared_error")), 1)
     for step in range(count):
         theirs.update_params(params, [gradients.loss_and_gradient(theta, X, Y, None)[1]])
         session.totals(solver.rates(1, 1, 20 * step, 20)[1])

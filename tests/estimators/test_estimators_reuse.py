@@ -17,10 +17,12 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fastnn
 from fastnn.estimators import solvers
-from fastnn.estimators.solvers import NO_RULE, engine_for, random_stream
+from fastnn.estimators.solvers import engine_for, random_stream
 from fastnn.estimators.tables import checked_pair, checked_table
-from fastnn.optimizers import SGD
-from fastnn.specs.model import Model
+from fastnn.optimizers import UpdateRule
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.objective import Objective
+from fastnn.specs.training import Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -58,8 +60,9 @@ def test_later_fits_have_the_same_bits(options):
 
 def test_engines_are_shared_by_equal_fits_only():
     def engine(alpha=0.0, beta=0.9, n_threads=1):
-        settings = Model((3, 2, 1), ("relu",), "linear", "squared_error", np.dtype("f8"), SGD(0.0), l2=alpha)
-        return engine_for(settings, (NO_RULE[0], beta, 0.0, 0.0), n_threads)
+        architecture = Architecture((3, 2, 1), ("relu",), "linear", np.dtype("f8"))
+        training = Training(Objective("squared_error", l2=alpha), UpdateRule("averaged", "v", beta))
+        return engine_for(architecture, training, n_threads)
 
     assert engine() is engine()
     assert engine() is not engine(alpha=1.0)
@@ -68,8 +71,8 @@ def test_engines_are_shared_by_equal_fits_only():
     for alpha in range(20):
         engine(float(alpha))
     assert len(solvers._kept) == solvers.KEPT_ENGINES
-    large = Model((300, 300, 1), ("relu",), "linear", "squared_error", np.dtype("f8"), SGD(0.0))
-    assert engine_for(large, NO_RULE, 1) is not engine_for(large, NO_RULE, 1)
+    large = Architecture((300, 300, 1), ("relu",), "linear", np.dtype("f8"))
+    assert engine_for(large, None, 1) is not engine_for(large, None, 1)
 
 
 @pytest.mark.needs_jit  # without it tables hold arrays, and not addresses

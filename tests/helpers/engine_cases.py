@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from unittest import mock
 
 import numba
@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine import engine as engine_module
-from fastnn.engine import small_plan, workspace
+from fastnn.engine import large_plan, small_plan
 from fastnn.losses import LOSSES
-from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
-from fastnn.specs.model import Model, State, aligned_zeros
+from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, Optimizer, RMSProp
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs.objective import Objective
+from fastnn.specs.state import State
+from fastnn.specs.training import Training
 
 PAIRS = [(output, loss) for output, names in LOSSES.items() for loss in names]
 
@@ -54,6 +58,43 @@ def quartic(a, y):
     return (a - y) ** 4, 4 * (a - y) ** 3
 
 
+@dataclass(frozen=True)
+class Model:
+    """A network and how it is trained, in one flat record for `dataclasses.replace`; an engine takes ``*model``."""
+
+    sizes: tuple[int, ...]
+    hidden: tuple
+    output: str
+    loss: str | object
+    dtype: np.dtype = np.dtype(np.float64)  # noqa: RUF009
+    optimizer: Optimizer = SGD(0.1)  # noqa: RUF009 - frozen
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    dropout: tuple[float, ...] = ()
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    seed: int = 0
+
+    @property
+    def architecture(self):
+        return Architecture(self.sizes, self.hidden, self.output, self.dtype)
+
+    @property
+    def training(self):
+        rule = self.optimizer.rule()
+        if self.weight_decay:
+            rule = replace(rule, weight_decay=self.weight_decay)
+        return Training(
+            Objective(self.loss, self.l2, self.dropout, self.label_smoothing), rule, self.clip_norm, self.seed
+        )
+
+    def __iter__(self):
+        return iter((self.architecture, self.training))
+
+    def state(self):
+        return State.zeros(self.architecture, self.training.rule)
+
+
 @dataclass
 class Problem:
     """A model with parameters, and data that fit it; the same for equal fields."""
@@ -85,9 +126,9 @@ class Problem:
             settings["dropout"] = tuple((settings["dropout"] * 5)[: len(self.sizes) - 1])
         dtype, seed = np.dtype(self.dtype), self.seed << 20
         self.model = Model(self.sizes, hidden, self.output, self.loss, dtype, optimizer, seed=seed, **settings)
-        self.theta = aligned_zeros(self.model.n_parameters, self.dtype)
+        self.theta = aligned_zeros(self.model.architecture.n_parameters, self.dtype)
         # So scaled, no training of a few steps diverges.
-        for W, b in self.model.split(self.theta):
+        for W, b in self.model.architecture.split(self.theta):
             W[:] = rng.standard_normal(W.shape) / math.sqrt(max(W.shape))
             b[:] = rng.standard_normal(b.shape) / 4
         self.X = rng.standard_normal((self.sizes[0], self.m)) / math.sqrt(self.sizes[0])
@@ -116,7 +157,7 @@ class Problem:
 
     def trained(self, engine, pieces, step=0, epoch=0):
         """Parameters, state, costs and sums of weights after calls that do as many steps as `pieces` say."""
-        theta, state = aligned_zeros(self.theta.size, self.dtype), State.zeros(self.model)
+        theta, state = aligned_zeros(self.theta.size, self.dtype), self.model.state()
         theta[:] = self.theta
         state.step, state.epoch = step, epoch
         session = engine.session(theta, state, *self.data, self.batch, self.shuffle)
@@ -161,9 +202,9 @@ def problems(smooth=False, **fixed):
 
 def everything(problem, X, Y):
     """All that an engine computes from X and Y, as bytes."""
-    engine, theta = engine_module.Engine(problem.model, 1), aligned_zeros(problem.theta.size, problem.dtype)
+    engine, theta = engine_module.Engine(*problem.model, 1), aligned_zeros(problem.theta.size, problem.dtype)
     theta[:] = problem.theta
-    session = engine.session(theta, State.zeros(problem.model), X, Y, problem.weights, problem.batch, True)
+    session = engine.session(theta, problem.model.state(), X, Y, problem.weights, problem.batch, True)
     costs, _ = session.advance(np.full(5, 1e-4))
     theta_after = theta.copy()
     theta[:] = problem.theta
@@ -184,13 +225,9 @@ def small_steps(chunk=32, block_bytes=1 << 10, small_net=64, parts=4):
     Networks of more than `small_net` parameters go layer by layer, others panel by panel, in `parts` parts if there
     are so many examples.
     """
-    settings = {
-        "CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "FEWEST_PANELS": 4, "SMALL_NET": small_net,
-    }  # fmt: skip
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.multiple(workspace, **settings))
-        stack.enter_context(mock.patch.object(engine_module, "CHUNK", chunk))
-        stack.enter_context(mock.patch.multiple(small_plan, PART_WORK=(0,) * (parts.bit_length() - 1), PANEL_BYTES=1))
+    large = {"CHUNK": chunk, "SMALLEST_CHUNK": chunk, "BLOCK_BYTES": block_bytes, "FEWEST_PANELS": 4}
+    small = {"SMALL_NET": small_net, "PART_WORK": (0,) * (parts.bit_length() - 1), "PANEL_BYTES": 1}
+    with mock.patch.multiple(large_plan, **large), mock.patch.multiple(small_plan, **small):
         yield
 
 

@@ -1,10 +1,10 @@
 """Models and data for the NumPy engine, and central differences."""
 
 import numpy as np
+from engine_cases import Model
 
 from fastnn.losses import LOSSES
 from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
-from fastnn.specs.model import Model
 
 F64 = np.dtype(np.float64)
 
@@ -37,7 +37,7 @@ def make_model(sizes=(3, 5, 4, 2), hidden="tanh", output="linear", loss=None, op
 def draw(model, m, seed=0):
     """Draw parameters with biases, examples, targets that fit the loss, and sample weights with a zero."""
     rng = np.random.default_rng(seed)
-    theta = rng.standard_normal(model.n_parameters).astype(model.dtype)
+    theta = rng.standard_normal(model.architecture.n_parameters).astype(model.dtype)
     X = rng.standard_normal((model.sizes[0], m))
     shape = (model.sizes[-1], m)
     if model.loss in ("cross_entropy", "binary_cross_entropy"):

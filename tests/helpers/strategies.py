@@ -8,15 +8,15 @@ import numpy as np
 from conftest import JIT
 from hypothesis import strategies as st
 
-from fastnn.course.model_run import PLAIN, CourseTraining
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
 from fastnn.gradient_checking import _layer_table
 from fastnn.kernels import layout as at
 from fastnn.kernels.course.activations import RELU, SIGMOID
 from fastnn.kernels.course.gradient_check import BLOCK
 from fastnn.kernels.course.losses import SQUARES_PER_SUM
-from fastnn.kernels.formulas import optimizers
 from fastnn.kernels.matmul.matrices import products
 from fastnn.kernels.program import teamwork
+from fastnn.optimizers import UpdateRule
 from fastnn.reference.course import dropout, layers
 
 LAYOUTS = ("C", "F", "strided", "reversed", "mixed")
@@ -245,23 +245,23 @@ class Arguments:
             training = CourseTraining(parameters, X, Y, rule, masks=masks, keep_prob=0.8, skip_nan=True)
         else:
             training = CourseTraining(parameters, X, Y, rule, batch=max(1, m // 3), first_seed=11, lambd=0.1)
-        run, engine = training._session.run, training._session._engine
+        workspace = training._session.workspace
         steps = 3 * -(-m // training._session.batch)
         for index, array in ((at.RATES, np.linspace(0.1, 0.2, steps)), (at.COSTS, np.zeros(steps)),
                              (at.SUMS, np.zeros(steps)), (at.TEAM, teamwork.new_team())):  # fmt: skip
-            run.point(index, array)
+            workspace.bind(index, array)
         placed = {id(X): X, id(Y): Y}
-        self.kept_alive = list(run.arrays)  # or another array might take the identity of one that is gone
+        self.kept_alive = list(workspace.arrays)  # or another array might take the identity of one that is gone
         for index, array in enumerate(self.kept_alive):
             if isinstance(array, np.ndarray) and array.size:
                 if id(array) not in placed:
                     placed[id(array)] = self._with_a_line_to_spare(array)
                 if index not in (at.X, at.Y):
-                    run.point(index, placed[id(array)])
-        run.arrays[at.SETTINGS][[at.STEPS, at.COSTED]] = steps, 1
-        self.results = [run.arrays[i] for i in (at.THETA, at.V, at.S, at.POWERS, at.COSTS, at.SUMS)]
-        self.team, self.run = run.arrays[at.TEAM], run
-        return engine.entry, run.table
+                    workspace.bind(index, placed[id(array)])
+        workspace.arrays[at.SETTINGS][[at.STEPS, at.COSTED]] = steps, 1
+        self.results = [workspace.arrays[i] for i in (at.THETA, at.V, at.S, at.POWERS, at.COSTS, at.SUMS)]
+        self.team, self.workspace = workspace.arrays[at.TEAM], workspace
+        return training._session.entry, workspace.table
 
     def _with_a_line_to_spare(self, array):
         # As `aligned_zeros` has it.
@@ -382,7 +382,7 @@ VARIANTS = [
 
 # Runs of the engine's body, for `shells.serial` and `shells.parallel`.
 TRAININGS = {
-    "gd": lambda a: a.training(PLAIN, True),
-    "momentum": lambda a: a.training((optimizers.AVERAGED, 0.9, 0.0, 0.0), False),
-    "adam": lambda a: a.training((optimizers.ADAM, 0.9, 0.999, 1e-8), False),
+    "gd": lambda a: a.training(GRADIENT_DESCENT, True),
+    "momentum": lambda a: a.training(UpdateRule("averaged", "v", 0.9), False),
+    "adam": lambda a: a.training(UpdateRule("adam", "vs", 0.9, 0.999, 1e-8), False),
 }

@@ -63,7 +63,7 @@ def cases(dtype):
 
 def digest(problem, n_threads=1, pieces=(STEPS,)):
     """Hash of weights, moments and costs after training, and of the outputs then."""
-    engine = Engine(problem.model, n_threads)
+    engine = Engine(*problem.model, n_threads)
     theta, state, costs, sums = problem.trained(engine, pieces)
     A = engine.predict(theta, problem.X)
     assert np.isfinite(theta).all()

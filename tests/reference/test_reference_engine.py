@@ -15,14 +15,14 @@ from fastnn.reference.engine import Engine
 from fastnn.reference.formulas import optimizers
 from fastnn.reference.formulas.activations import hidden_activation
 from fastnn.reference.formulas.philox import permutation
-from fastnn.specs.model import State, aligned_zeros
+from fastnn.specs.arrays import aligned_zeros
 
 # Gradients of whole nets.
 
 
 def assert_gradient(model, m=9, step=None):
     theta, X, Y, weights = draw(model, m)
-    engine = Engine(model)
+    engine = Engine(*model)
     cost, gradient = engine.loss_and_gradient(theta, X, Y, weights, step)
     assert isinstance(cost, float)
     expected = differences(lambda t: engine.loss_and_gradient(t, X, Y, weights, step)[0], theta)
@@ -84,7 +84,7 @@ def test_backward_from_the_outputs(output):
     # Neither L2 nor dropout has a part in it.
     model = make_model(output=output, l2=1.0, dropout=(0.5, 0.5, 0.5))
     theta, X, _, _ = draw(model, 6)
-    engine = Engine(model)
+    engine = Engine(*model)
     dA = np.random.default_rng(1).standard_normal((2, 6))
     A, cache = engine.forward(theta, X)
     npt.assert_array_equal(A, engine.predict(theta, X))
@@ -97,15 +97,15 @@ def test_loss_leaves_l2_and_dropout_out():
     model = make_model(l2=1.0, dropout=(0.5, 0.5, 0.5))
     theta, X, Y, weights = draw(model, 6)
     bare = replace(model, l2=0.0, dropout=())
-    assert Engine(model).loss(theta, X, Y, weights) == Engine(bare).loss_and_gradient(theta, X, Y, weights)[0]
+    assert Engine(*model).loss(theta, X, Y, weights) == Engine(*bare).loss_and_gradient(theta, X, Y, weights)[0]
 
 
 def test_l2_counts_weights_only_and_is_divided_by_the_sum_of_sample_weights():
     model = make_model(l2=0.7)
     theta, X, Y, weights = draw(model, 6)
-    squares = sum((W**2).sum() for W, _ in model.split(theta))
-    cost, _ = Engine(model).loss_and_gradient(theta, X, Y, weights)
-    expected = Engine(model).loss(theta, X, Y, weights) + 0.7 / 2 / weights.sum() * squares
+    squares = sum((W**2).sum() for W, _ in model.architecture.split(theta))
+    cost, _ = Engine(*model).loss_and_gradient(theta, X, Y, weights)
+    expected = Engine(*model).loss(theta, X, Y, weights) + 0.7 / 2 / weights.sum() * squares
     npt.assert_allclose(cost, expected, rtol=1e-14)
 
 
@@ -113,9 +113,9 @@ def test_whole_weights_count_examples():
     model = make_model(output="softmax", l2=0.5)
     theta, X, Y, _ = draw(model, 4)
     counts = np.array([1, 3, 0, 2])
-    cost, gradient = Engine(model).loss_and_gradient(theta, X, Y, counts)
+    cost, gradient = Engine(*model).loss_and_gradient(theta, X, Y, counts)
     repeated = np.repeat(X, counts, axis=1), np.repeat(Y, counts, axis=1)
-    expected_cost, expected = Engine(model).loss_and_gradient(theta, *repeated, None)
+    expected_cost, expected = Engine(*model).loss_and_gradient(theta, *repeated, None)
     npt.assert_allclose(cost, expected_cost, rtol=1e-13)
     npt.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-14)
 
@@ -124,8 +124,8 @@ def test_labels_stand_for_columns_with_a_single_one():
     model = make_model(output="softmax", label_smoothing=0.1)
     theta, X, _, weights = draw(model, 5)
     labels = np.array([0, 1, 1, 0, 1], np.int8)
-    cost, gradient = Engine(model).loss_and_gradient(theta, X, labels, weights)
-    expected_cost, expected = Engine(model).loss_and_gradient(theta, X, np.eye(2)[:, labels], weights)
+    cost, gradient = Engine(*model).loss_and_gradient(theta, X, labels, weights)
+    expected_cost, expected = Engine(*model).loss_and_gradient(theta, X, np.eye(2)[:, labels], weights)
     assert cost == expected_cost
     npt.assert_array_equal(gradient, expected)
 
@@ -137,8 +137,8 @@ def train(model, steps, m=10, batch_size=4, shuffle=True, data=None, pieces=1, r
     """Train from the drawn parameters; theta, state, costs, sums of weights."""
     theta, *drawn = draw(model, m)
     X, Y, weights = drawn if data is None else data
-    state = State.zeros(model)
-    session = Engine(model).session(theta, state, X, Y, weights, batch_size, shuffle)
+    state = model.state()
+    session = Engine(*model).session(theta, state, X, Y, weights, batch_size, shuffle)
     rates = np.full(steps, rate)
     costs, sums = zip(*(session.advance(piece) for piece in np.array_split(rates, pieces)), strict=True)
     return theta, state, np.concatenate(costs), np.concatenate(sums)
@@ -162,7 +162,7 @@ def test_batches_are_consecutive_pieces_of_the_epochs_order(shuffle):
     model = make_model(seed=11, dropout=(0.3, 0.3, 0.0))
     theta, X, Y, weights = draw(model, 10)
     expected, costs, sums = theta.copy(), [], []
-    engine, step = Engine(model), 0
+    engine, step = Engine(*model), 0
     for epoch in range(2):
         order = permutation(11, epoch, 10) if shuffle else np.arange(10)
         for batch in (order[:4], order[4:8], order[8:]):
@@ -181,9 +181,9 @@ def test_batches_are_consecutive_pieces_of_the_epochs_order(shuffle):
 def test_an_epochs_order_follows_the_states_epoch():
     model = make_model(seed=11)
     theta, X, Y, weights = draw(model, 10)
-    state = State.zeros(model)
+    state = model.state()
     for _ in range(2):  # a session for each epoch
-        Engine(model).session(theta, state, X, Y, weights, 4, True).advance(np.full(3, 0.1))
+        Engine(*model).session(theta, state, X, Y, weights, 4, True).advance(np.full(3, 0.1))
     npt.assert_array_equal(theta, train(model, 6)[0])
 
 
@@ -204,7 +204,7 @@ def test_a_batch_without_weight_changes_nothing_but_the_counters():
 def test_clipping_comes_after_l2():
     model = make_model(l2=2.0)
     theta, X, Y, weights = draw(model, 10)
-    _, g = Engine(model).loss_and_gradient(theta, X, Y, weights)
+    _, g = Engine(*model).loss_and_gradient(theta, X, Y, weights)
     norm = np.sqrt((g**2).sum())
     for clip_norm, factor in ((norm / 2, 0.5), (norm * 1.01, 1.0)):
         clipped, *_ = train(replace(model, clip_norm=clip_norm), 1, batch_size=10, shuffle=False)
@@ -217,7 +217,9 @@ def test_decay_takes_its_share_of_the_old_weights(optimizer):
     theta, *_ = draw(model, 10)
     bare, *_ = train(model, 1)
     decayed, *_ = train(replace(model, weight_decay=0.25), 1)
-    layers = zip(model.split(theta), model.split(bare), model.split(decayed), strict=True)
+    layers = zip(
+        model.architecture.split(theta), model.architecture.split(bare), model.architecture.split(decayed), strict=True
+    )
     for (W_old, _), (W_bare, b_bare), (W, b) in layers:
         npt.assert_array_equal(W, W_bare - 0.1 * 0.25 * W_old)
         npt.assert_array_equal(b, b_bare)
@@ -232,11 +234,11 @@ def test_adamw_is_adam_with_decay():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS[1:], ids=repr)
 def test_denormal_moments_become_zero(optimizer, dtype):
     model = make_model(sizes=(1, 1), optimizer=optimizer, dtype=np.dtype(dtype))
-    theta, state = np.ones(2, dtype), State.zeros(model)
+    theta, state = np.ones(2, dtype), model.state()
     tiny = np.finfo(dtype).tiny
     for name in "vs":
         getattr(state, name)[:] = tiny * 1.01
-    optimizers.update(model, theta, np.zeros(2, dtype), state, 0.1)
+    optimizers.update(model.architecture, model.training.rule, theta, np.zeros(2, dtype), state, 0.1)
     # 0.9 or 0.999 times that is below the smallest normal number but for s of Adam and its variants.
     moments = {name: getattr(state, name) for name in "vs" if getattr(state, name).size}
     for name, moment in moments.items():
@@ -248,18 +250,18 @@ def test_denormal_moments_become_zero(optimizer, dtype):
 
 def test_powers_end_at_zero():
     model = make_model(sizes=(1, 1), optimizer=Adam(beta1=0.5, beta2=0.9))
-    state = State.zeros(model)
+    state = model.state()
     state.powers[:] = 1.9e-300, 1.2e-300
-    optimizers.update(model, np.ones(2), np.ones(2), state, 0.1)
+    optimizers.update(model.architecture, model.training.rule, np.ones(2), np.ones(2), state, 0.1)
     npt.assert_allclose(state.powers, [0, 0.9 * 1.2e-300])
 
 
 def test_adam_by_hand():
     model = make_model(sizes=(1, 1), optimizer=Adam(beta1=0.5, beta2=0.75, epsilon=0.25))
-    theta, state = np.zeros(2), State.zeros(model)
-    optimizers.update(model, theta, np.array([1.0, -2.0]), state, 1.0)
+    theta, state = np.zeros(2), model.state()
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([1.0, -2.0]), state, 1.0)
     npt.assert_allclose(theta, [-1 / 1.25, 2 / 2.25], rtol=1e-15)  # corrected moments are g and g^2
-    optimizers.update(model, theta, np.array([3.0, 0.0]), state, 0.5)
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([3.0, 0.0]), state, 0.5)
     v, s = 0.5 * 0.5 + 0.5 * 3, 0.75 * 0.25 + 0.25 * 9
     move = 0.5 * (v / 0.75) / (math.sqrt(s / (1 - 0.75**2)) + 0.25)
     npt.assert_allclose(theta[0], -1 / 1.25 - move, rtol=1e-15)
@@ -267,9 +269,9 @@ def test_adam_by_hand():
 
 def test_amsgrad_keeps_the_largest_mean_square():
     model = make_model(sizes=(1, 1), optimizer=AMSGrad(beta2=0.5))
-    theta, state = np.zeros(2), State.zeros(model)
-    optimizers.update(model, theta, np.array([2.0, 1.0]), state, 0.1)
-    optimizers.update(model, theta, np.array([0.0, 4.0]), state, 0.1)
+    theta, state = np.zeros(2), model.state()
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([2.0, 1.0]), state, 0.1)
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([0.0, 4.0]), state, 0.1)
     npt.assert_allclose(state.s, [1, 8.25])
     npt.assert_allclose(state.h, [2, 8.25])
 
@@ -281,11 +283,11 @@ def test_amsgrad_keeps_the_largest_mean_square():
 )
 def test_states_hold_what_the_optimiser_needs(optimizer, kept):
     model = make_model(optimizer=optimizer, dtype=np.dtype(np.float32))
-    state = State.zeros(model)
+    state = model.state()
     for name in "vsh":
         moment = getattr(state, name)
         assert moment.dtype == np.float32
-        assert moment.shape == ((model.n_parameters,) if name in kept else (0,))
+        assert moment.shape == ((model.architecture.n_parameters,) if name in kept else (0,))
 
 
 def test_aligned_arrays():
@@ -312,7 +314,7 @@ def test_float32_stays_float32(output, optimizer):
     npt.assert_allclose(theta, wide_theta, rtol=1e-3, atol=1e-3)
     assert not np.array_equal(theta, wide_theta)
     _, X, Y, weights = draw(narrow, 6)
-    engine = Engine(narrow)
+    engine = Engine(*narrow)
     A, cache = engine.forward(theta, X)
     gradient, dX = engine.backward(theta, np.ones((2, 6)), cache)
     _, full_gradient = engine.loss_and_gradient(theta, X, Y, weights, 3)

@@ -6,8 +6,9 @@ are set to 0: a unit that died would keep denormal ones for ever, and processors
 
 import numpy as np
 
-from fastnn.optimizers import SGD, AMSGrad, Momentum, RMSProp
-from fastnn.specs.model import Model, State
+from fastnn.optimizers import UpdateRule
+from fastnn.specs.architecture import Architecture
+from fastnn.specs.state import State
 
 __all__ = ["adam", "amsgrad", "clip", "momentum", "rmsprop", "sgd", "sgd_momentum", "update"]
 
@@ -204,13 +205,17 @@ def amsgrad(
     theta -= rate * corrections[0] * v / (np.sqrt(corrections[1] * h) + epsilon)
 
 
-def update(model: Model, theta: np.ndarray, g: np.ndarray, state: State, rate: float) -> None:
-    """Do one update by the model's optimiser, then its decoupled decay: W <- W - rate decay W_old.
+def update(
+    architecture: Architecture, rule: UpdateRule, theta: np.ndarray, g: np.ndarray, state: State, rate: float
+) -> None:
+    """Do one update by a rule, then its decoupled decay: W <- W - rate decay W_old.
 
     Parameters
     ----------
-    model : Model
-        Holds the optimiser and the decay.
+    architecture : Architecture
+        Says which parameters are weights.
+    rule : UpdateRule
+        The rule, its coefficients and the decay.
     theta, g : numpy.ndarray, shape (n,)
         Parameters, changed, and gradient.
     state : State
@@ -220,35 +225,38 @@ def update(model: Model, theta: np.ndarray, g: np.ndarray, state: State, rate: f
 
     Examples
     --------
-    >>> model = Model((1, 1), (), "linear", "squared_error", np.dtype("f8"), SGD(0.1), weight_decay=0.5)
+    >>> architecture, rule = Architecture((1, 1), (), "linear", np.dtype("f8")), UpdateRule("sgd", weight_decay=0.5)
     >>> theta = np.array([1.0, 1.0])
-    >>> update(model, theta, np.array([2.0, 2.0]), State.zeros(model), 0.1)
+    >>> update(architecture, rule, theta, np.array([2.0, 2.0]), State.zeros(architecture, rule), 0.1)
     >>> print(theta)
     [0.75 0.8 ]
     """
-    rule = model.optimizer
     old = theta.copy()
-    if isinstance(rule, SGD):
-        if rule.momentum:
-            sgd_momentum(theta, state.v, g, rate, rule.momentum, rule.nesterov)
-        else:
+    match rule.name:
+        case "sgd":
             sgd(theta, g, rate)
-    elif isinstance(rule, Momentum):
-        momentum(theta, state.v, g, rate, rule.beta)
-    elif isinstance(rule, RMSProp):
-        rmsprop(theta, state.s, g, rate, rule.rho, rule.epsilon)
-    else:
-        betas = rule.beta1, rule.beta2
-        state.powers *= betas
-        state.powers[state.powers < SMALLEST_POWER] = 0
-        c1, c2 = (1 / (1 - float(power)) for power in state.powers)
-        if isinstance(rule, AMSGrad):
-            amsgrad(theta, state.v, state.s, state.h, g, rate, betas, (c1, c2), rule.epsilon)
-        else:
-            adam(theta, state.v, state.s, g, rate, betas, (c1, c2), rule.epsilon)
-    if model.decay:
-        for (W, _), (W_old, _) in zip(model.split(theta), model.split(old), strict=True):
-            W -= rate * model.decay * W_old
+        case "classical" | "nesterov":
+            sgd_momentum(theta, state.v, g, rate, rule.beta1, rule.name == "nesterov")
+        case "averaged":
+            momentum(theta, state.v, g, rate, rule.beta1)
+        case "rmsprop":
+            rmsprop(theta, state.s, g, rate, rule.beta2, rule.epsilon)
+        case "adam":
+            adam(theta, state.v, state.s, g, rate, *_moving_factors(rule, state), rule.epsilon)
+        case "amsgrad":
+            amsgrad(theta, state.v, state.s, state.h, g, rate, *_moving_factors(rule, state), rule.epsilon)
+    if rule.weight_decay:
+        for (W, _), (W_old, _) in zip(architecture.split(theta), architecture.split(old), strict=True):
+            W -= rate * rule.weight_decay * W_old
+
+
+def _moving_factors(rule: UpdateRule, state: State) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the betas, and the corrections of this update, whose powers the state then has."""
+    betas = rule.beta1, rule.beta2
+    state.powers *= betas
+    state.powers[state.powers < SMALLEST_POWER] = 0
+    c1, c2 = (1 / (1 - float(power)) for power in state.powers)
+    return betas, (c1, c2)
 
 
 def average(moment: np.ndarray, value: np.ndarray, beta: float) -> None:
