@@ -299,7 +299,7 @@ def train(
     # The random x10 run overflows and meets log(0), as it does in the course.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         parameters: Arrays = module._train(X, Y, SETTINGS[experiment.module](**arguments), report)
-    return parameters
+        return parameters
 
 
 def warm_up(experiment: Experiment, data: Data) -> None:

@@ -5,6 +5,7 @@ They are made without pyplot: no display is needed, and no figure of the caller'
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -111,7 +112,7 @@ def decision_boundaries(outcomes: Sequence[Outcome], stand_in: bool = False) -> 
     columns = max(len(group) for group in groups)
     row, key = 3.9, 0.55  # inches
     figure = _figure(max(4.8, 3.4 * columns), row * len(groups) + key)
-    rows = figure.subfigures(len(groups) + 1, 1, height_ratios=[row] * len(groups) + [key], squeeze=False)[:, 0]
+    rows: Any = figure.subfigures(len(groups) + 1, 1, height_ratios=[row] * len(groups) + [key])
     *parts, bottom = rows
     for part, group in zip(parts, groups, strict=True):
         part.suptitle(_group_title(group, stand_in), x=0.01, ha="left", fontweight="bold")

@@ -56,7 +56,7 @@ def compiled_dtype(*arrays: np.ndarray) -> np.dtype | None:
 
 
 def ready(array: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
-    """Return the array contiguous and of that dtype (None: its own), itself if it is so already."""
+    """Return the array contiguous and of that dtype, itself if it is so already."""
     if array.dtype is dtype and array.flags.c_contiguous:
         return array
     return np.ascontiguousarray(array, dtype)
@@ -227,13 +227,12 @@ def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floa
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
     if dtype is None or compiled_dtype(A) is None:
-        summed: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
-        return summed
+        cost: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
+        return cost
     terms = np.empty(A.size, dtype)
-    cost: np.floating = dtype.type(
-        launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
-    )
-    return cost
+    total = launch(cross_entropy, COST_NS * A.size, ready(A, dtype), ready(Y, dtype), terms, skip_nan)
+    result: np.floating = dtype.type(total)
+    return result
 
 
 def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:

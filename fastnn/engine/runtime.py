@@ -190,7 +190,7 @@ def _judge(n: int, spent_ns: int, lost_ns: int) -> bool | None:
         _lost_ns += lost_ns // (n - 1)
         if _spent_ns < teamwork.JUDGED_NS:
             return None
-        failed: bool = teamwork.is_wasteful(_lost_ns, _spent_ns, 2)
+        failed = bool(teamwork.is_wasteful(_lost_ns, _spent_ns, 2))
         _spent_ns = _lost_ns = 0
     return failed
 

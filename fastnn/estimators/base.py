@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -32,6 +32,8 @@ from fastnn.specs.training import Training
 
 # Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
 LARGEST_FOR_FLOAT32 = 1e30
+Solver = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"]
+RateMode = Literal["constant", "invscaling", "adaptive"]
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 # What training changes where it is, besides the weights.
 _CHANGED_IN_PLACE = ("_optimizer", "history_", "loss_curve_", "validation_scores_", "validation_loss_curve_")

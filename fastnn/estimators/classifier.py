@@ -18,9 +18,11 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_array
 
+from fastnn.activations import Activation
+from fastnn.callbacks import Callback
 from fastnn.checks import refuse_masked
-from fastnn.estimators.base import BaseMLP, is_stochastic
-from fastnn.estimators.documentation import EstimatorActivation, Rate, Solver, documented
+from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
+from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair
 from fastnn.initializers import Initializer
@@ -60,9 +62,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    classes_: np.ndarray
-
     _sklearn_name = "MLPClassifier"
+    classes_: np.ndarray
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -70,19 +71,40 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
 
     def __init__(
-        self, hidden_layer_sizes: ArrayLike = (100,), activation: EstimatorActivation = "relu", *,
-        solver: Solver = "adam", alpha: float = 0.0001, batch_size: int | Literal["auto"] = "auto",
-        learning_rate: Rate = "constant", learning_rate_init: float = 0.001, power_t: float = 0.5,
-        max_iter: int = 200, shuffle: bool = True, random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4, verbose: bool | int = False, warm_start: bool = False, momentum: float = 0.9,
-        nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
-        beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
-        max_fun: int = 15000, dropout: float | Sequence[float] = 0.0,
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None, clip_norm: float | None = None,
-        initializer: Initializer | None = None, label_smoothing: float = 0.0,
-        callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
-        n_threads: int | None = None, max_time: float | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        hidden_layer_sizes: int | ArrayLike = (100,),
+        activation: Activation | Literal["logistic"] = "relu",
+        *,
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: RateMode | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        clip_norm: float | None = None,
+        initializer: Initializer | None = None,
+        label_smoothing: float = 0.0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        n_threads: int | None = None,
+        max_time: float | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -238,7 +260,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
     def _stratifies(self, y: np.ndarray) -> bool:
-        return bool(self.n_outputs_ == 1)
+        return self.n_outputs_ == 1
 
     def _example_weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
@@ -258,8 +280,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(f"class_weight must have numbers that are not negative, got {given!r}")
         own: np.ndarray = factors[y]
         with np.errstate(over="ignore"):
-            weighted: np.ndarray = own if weights is None else weights * own
-        return weighted
+            return own if weights is None else weights * own
 
     def _output(self) -> tuple[Output, LossName, str]:
         if self._labels is None and len(self.classes_) > 2:
@@ -268,9 +289,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _numbers(self, outputs: np.ndarray) -> np.ndarray:
         if self._labels is None and len(self.classes_) > 2:
-            largest: np.ndarray = outputs.argmax(axis=1)
-            return largest
-        decided = (outputs > 0.5).astype(np.uint8)
+            numbers: np.ndarray = outputs.argmax(axis=1)
+            return numbers
+        decided: np.ndarray = (outputs > 0.5).astype(np.uint8)
         return decided[:, 0] if self._labels is None else decided
 
     def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
@@ -294,12 +315,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         outputs = self._outputs(X)
         if self._labels is not None:
-            classes: np.ndarray = self._labels.inverse_transform(outputs)
-        elif len(self.classes_) == 1:
-            classes = np.repeat(self.classes_, len(outputs))
-        else:
-            classes = self.classes_[self._numbers(outputs)]
-        return classes
+            labels: np.ndarray = self._labels.inverse_transform(outputs)
+            return labels
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(outputs))
+        predicted: np.ndarray = self.classes_[self._numbers(outputs)]
+        return predicted
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Compute probabilities of the classes.

@@ -1,15 +1,8 @@
-"""What the docstrings and the signatures of both estimators share."""
+"""What the docstrings of both estimators share."""
 
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from fastnn.activations import Activation
-
-__all__ = ["EstimatorActivation", "Rate", "Solver", "documented"]
-
-EstimatorActivation = Activation | Literal["logistic"]
-Solver = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"]
-Rate = Literal["constant", "invscaling", "adaptive"] | Callable[[int], float]
+__all__ = ["documented"]
 
 Estimator = TypeVar("Estimator", bound=type)
 

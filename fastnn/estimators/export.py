@@ -83,7 +83,7 @@ def to_sklearn(estimator: Convertible) -> Any:
     >>> from fastnn import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> ours = MLPClassifier((20,), solver="lbfgs", max_iter=200, random_state=0).fit(X, y)
-    >>> theirs = to_sklearn(ours)
+    >>> theirs = ours.to_sklearn()
     >>> type(theirs).__module__.split(".")[0], bool((theirs.predict(X) == ours.predict(X)).all())
     ('sklearn', True)
     """
@@ -141,7 +141,7 @@ def from_sklearn(cls: type[Estimator], model: Any) -> Estimator:
     >>> from fastnn import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> theirs = neural_network.MLPClassifier((20,), solver="lbfgs", max_iter=200, random_state=0).fit(X, y)
-    >>> ours = from_sklearn(MLPClassifier, theirs)
+    >>> ours = MLPClassifier.from_sklearn(theirs)
     >>> bool((theirs.predict(X) == ours.predict(X)).all())
     True
     """
@@ -196,7 +196,7 @@ def to_torch(estimator: Convertible) -> Any:
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = MLPClassifier((20,), solver="lbfgs", max_iter=200, random_state=0).fit(X, y)
     >>> import torch  # doctest: +SKIP
-    >>> to_torch(classifier)(torch.from_numpy(X)).argmax(dim=1)[:3]  # doctest: +SKIP
+    >>> classifier.to_torch()(torch.from_numpy(X)).argmax(dim=1)[:3]  # doctest: +SKIP
     tensor([0, 0, 0])
     """
     _check_fitted(estimator)

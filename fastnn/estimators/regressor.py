@@ -12,9 +12,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
+from fastnn.activations import Activation
+from fastnn.callbacks import Callback
 from fastnn.checks import refuse_masked
-from fastnn.estimators.base import BaseMLP, is_stochastic
-from fastnn.estimators.documentation import EstimatorActivation, Rate, Solver, documented
+from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
+from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair, refuse_other_than_numbers
 from fastnn.initializers import Initializer
@@ -57,19 +59,39 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     }
 
     def __init__(
-        self, loss: Literal["squared_error", "poisson"] = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
-        activation: EstimatorActivation = "relu", *, solver: Solver = "adam", alpha: float = 0.0001,
-        batch_size: int | Literal["auto"] = "auto", learning_rate: Rate = "constant",
-        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None, tol: float = 1e-4, verbose: bool | int = False,
-        warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
-        early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
-        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        dropout: float | Sequence[float] = 0.0, clip_norm: float | None = None,
+        self,
+        loss: Literal["squared_error", "poisson"] = "squared_error",
+        hidden_layer_sizes: int | ArrayLike = (100,),
+        activation: Activation | Literal["logistic"] = "relu",
+        *,
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: RateMode | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        clip_norm: float | None = None,
         initializer: Initializer | None = None,
-        callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
-        n_threads: int | None = None, max_time: float | None = None,
-    ) -> None:  # fmt: skip
+        callbacks: Callback | Sequence[Callback] | None = None,
+        n_threads: int | None = None,
+        max_time: float | None = None,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
