@@ -1,9 +1,11 @@
 """Every kernel, called as such: the same bits on any number of threads, and nothing touched beyond its arrays."""
 
+import functools
 import importlib
 import pkgutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,31 +17,31 @@ import fastnn.kernels
 from fastnn.engine import runtime
 from fastnn.kernels.program import entries, teamwork
 
-# Kernels, called as such.
+
+@functools.cache
+def kernel_modules():
+    names = [module.name for module in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels.")]
+    return [importlib.import_module(name) for name in names]
 
 
 def kernel_named(name):
-    for module in pkgutil.iter_modules(fastnn.kernels.__path__):
-        found = getattr(importlib.import_module(f"fastnn.kernels.{module.name}"), name, None)
-        if found is not None:
-            return found
+    for module in kernel_modules():
+        if hasattr(module, name):
+            return getattr(module, name)
     raise LookupError(name)
 
 
-def entry_kernels(shells=False):
-    """Dispatchers of `fastnn.kernels` that Python may call, those that run the engine's body only with `shells`."""
+def entry_kernels():
+    """Dispatchers of `fastnn.kernels` that Python may call, but for those that run the engine's body."""
     from numba.core.registry import CPUDispatcher
 
-    found = {}
-    for module in pkgutil.iter_modules(fastnn.kernels.__path__):
-        if module.name == "shells" and not shells:
-            continue
-        for name, value in vars(importlib.import_module(f"fastnn.kernels.{module.name}")).items():
-            options = getattr(value, "targetoptions", {})
-            inner = options.get("no_cpython_wrapper")
-            if isinstance(value, CPUDispatcher) and not inner:
-                found[name] = value
-    return found
+    return {
+        name: value
+        for module in kernel_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, CPUDispatcher) and not value.targetoptions.get("no_cpython_wrapper")
+        if value not in vars(entries).values()
+    }
 
 
 def run(name, variant, dtype, shape, n_threads, memory=None):
@@ -74,19 +76,25 @@ def test_kernels_give_the_same_bits_on_any_number_of_threads(name, variant, dtyp
 
 
 def train(variant, shape, n_threads, memory=None):
-    """Run the engine's body for a course `model`, and return what it writes."""
-    for _ in range(20):
+    """Run the engine's body for a course `model`, and return what it writes.
+
+    A team whose cores others have taken touches nothing or leaves; it is tried again, more and more seldom.
+    """
+    end, pause = time.monotonic() + 60, 0.001
+    while True:
         arguments = Arguments(memory or Plain(), "float64", *shape)
         entry, table = TRAININGS[variant](arguments)
         if n_threads == 1:
             entries.serial(entry, table)
-        else:
-            entries.parallel(entry, table, n_threads)
-            if arguments.team[teamwork.STATE] != teamwork.GOING or arguments.team[teamwork.LEAVING]:
-                continue  # its cores were taken by others
-        arguments.memory.check()
-        return [array.tobytes() for array in arguments.results]
-    raise AssertionError(f"{n_threads} threads did not come together in 20 attempts")
+            break
+        entries.parallel(entry, table, n_threads)
+        if arguments.team[teamwork.STATE] == teamwork.GOING and not arguments.team[teamwork.LEAVING]:
+            break
+        assert time.monotonic() < end, f"{n_threads} threads did not come together within a minute"
+        time.sleep(pause)
+        pause = min(2 * pause, 0.5)
+    arguments.memory.check()
+    return [array.tobytes() for array in arguments.results]
 
 
 TEAMS = sorted({1, 2, runtime.available_threads()} & set(range(1, runtime.available_threads() + 1))) if JIT else [1]
@@ -120,7 +128,7 @@ def test_kernels_keep_to_their_arrays(name, variant, dtype):
 
 
 AGAINST_GUARDS = """
-from test_twins import run_against_guards
+from test_memory import run_against_guards
 run_against_guards()
 """
 
@@ -173,7 +181,7 @@ ctypes.c_double.from_address(array.ctypes.data + array.nbytes).value
 
 PARALLEL_REGIONS = """
 from strategies import DOUBLE_ONLY, KERNELS, Arguments, Plain
-from test_twins import entry_kernels
+from test_memory import entry_kernels
 for name, kernel in entry_kernels().items():
     if not kernel.targetoptions.get("parallel"):
         continue
@@ -198,5 +206,5 @@ def test_every_parallel_kernel_has_a_parallel_region(tmp_path):
 
 @pytest.mark.needs_jit
 def test_only_the_ways_into_a_body_for_one_thread_have_none():
-    serial = {name for name, kernel in entry_kernels(shells=True).items() if not kernel.targetoptions.get("parallel")}
-    assert serial == {"serial", "one"}
+    kernels = {**entry_kernels(), "serial": entries.serial, "parallel": entries.parallel, "one": entries.one}
+    assert {name for name, kernel in kernels.items() if not kernel.targetoptions.get("parallel")} == {"serial", "one"}
