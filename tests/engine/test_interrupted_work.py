@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.engine import engine as engine_module
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="sends SIGINT"),
@@ -197,7 +198,7 @@ def test_blocks_of_a_long_pass_have_the_bits_of_one(monkeypatch, dtype, weighted
 
     expected = passes()
     for block_ns in (1.0, 3e5):
-        monkeypatch.setattr(engine, "BLOCK_NS", block_ns)
+        monkeypatch.setattr(engine_module, "BLOCK_NS", block_ns)
         assert passes() == expected
     if not weighted:
         sklearn = pytest.importorskip("sklearn.datasets")
@@ -211,5 +212,5 @@ def test_blocks_of_a_long_pass_have_the_bits_of_one(monkeypatch, dtype, weighted
             return estimator.validation_loss_curve_, estimator.predict_proba(features.astype(dtype)).tobytes()
 
         expected = fitted()
-        monkeypatch.setattr(engine, "BLOCK_NS", 1.0)
+        monkeypatch.setattr(engine_module, "BLOCK_NS", 1.0)
         assert fitted() == expected

@@ -1,9 +1,11 @@
 """Every kernel, called as such: the same bits on any number of threads, and nothing touched beyond its arrays."""
 
+import functools
 import importlib
 import pkgutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from fastnn.engine import runtime
 from fastnn.kernels.program import entries, teamwork
 
 
+@functools.cache
 def kernel_modules():
     names = [module.name for module in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels.")]
     return [importlib.import_module(name) for name in names]
@@ -73,19 +76,25 @@ def test_kernels_give_the_same_bits_on_any_number_of_threads(name, variant, dtyp
 
 
 def train(variant, shape, n_threads, memory=None):
-    """Run the engine's body for a course `model`, and return what it writes."""
-    for _ in range(20):
+    """Run the engine's body for a course `model`, and return what it writes.
+
+    A team whose cores others have taken touches nothing or leaves; it is tried again, more and more seldom.
+    """
+    end, pause = time.monotonic() + 60, 0.001
+    while True:
         arguments = Arguments(memory or Plain(), "float64", *shape)
         entry, table = TRAININGS[variant](arguments)
         if n_threads == 1:
             entries.serial(entry, table)
-        else:
-            entries.parallel(entry, table, n_threads)
-            if arguments.team[teamwork.STATE] != teamwork.GOING or arguments.team[teamwork.LEAVING]:
-                continue  # its cores were taken by others
-        arguments.memory.check()
-        return [array.tobytes() for array in arguments.results]
-    raise AssertionError(f"{n_threads} threads did not come together in 20 attempts")
+            break
+        entries.parallel(entry, table, n_threads)
+        if arguments.team[teamwork.STATE] == teamwork.GOING and not arguments.team[teamwork.LEAVING]:
+            break
+        assert time.monotonic() < end, f"{n_threads} threads did not come together within a minute"
+        time.sleep(pause)
+        pause = min(2 * pause, 0.5)
+    arguments.memory.check()
+    return [array.tobytes() for array in arguments.results]
 
 
 TEAMS = sorted({1, 2, runtime.available_threads()} & set(range(1, runtime.available_threads() + 1))) if JIT else [1]

@@ -20,4 +20,4 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
     used = next(item for item in items).module
-    assert used.MLPClassifier.__module__ == "fastnn.estimators"
+    assert used.MLPClassifier.__module__.startswith("fastnn.estimators")
