@@ -8,19 +8,21 @@ from conftest import JIT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.kernels.compiler.policy import kernel
 from fastnn.kernels.compiler.simd import VECTOR_BYTES, advance, pointer
+from fastnn.kernels.formulas import activations as hidden
 from fastnn.kernels.formulas import losses as outputs
+from fastnn.kernels.formulas import optimizers as updates
 from fastnn.kernels.formulas.activations import activate_span
 from fastnn.kernels.formulas.losses import output_delta_panel, output_loss_panel, output_panel
+from fastnn.losses import LOSS_NAMES, LOSSES, OUTPUTS
+from fastnn.optimizers import UPDATE_RULES
 from fastnn.reference.formulas import activations, losses
 
 DTYPES = ("float64", "float32")
 ACTIVATIONS = list(activations.ACTIVATIONS)
-OUTPUTS = "linear", "sigmoid", "softmax"
-LOSSES = "squared_error", "absolute_error", "huber", "poisson", "binary_cross_entropy", "cross_entropy"
-PAIRS = [("linear", loss) for loss in LOSSES[:4]] + [("sigmoid", loss) for loss in (*LOSSES[:3], LOSSES[4])]
-PAIRS += [("softmax", "cross_entropy")]
+PAIRS = [(output, loss) for output, names in LOSSES.items() for loss in names]
 MARGIN = 40  # numbers around every buffer
 
 
@@ -154,7 +156,7 @@ def test_losses_of_a_panel(output, loss, dtype, data):
     dz = sums if in_place else framed(np.full_like(z, 7))
     terms = framed(np.full(count, 7, dtype))
     lose(
-        OUTPUTS.index(output), LOSSES.index(loss), sums, MARGIN, n_y, width, count, y, weights, weighted, 0.125,
+        OUTPUTS.index(output), LOSS_NAMES.index(loss), sums, MARGIN, n_y, width, count, y, weights, weighted, 0.125,
         smoothing, dz, terms, with_delta,
     )  # fmt: skip
     Z, Y = z[:, :count].astype(np.float64), losses.smoothed_targets(loss, y[:, :count].astype(np.float64), smoothing)
@@ -201,7 +203,7 @@ def test_losses_do_not_overflow_and_keep_nan(output, loss, dtype):
     wide[:, :4] = z
     dz, terms = framed(np.zeros_like(wide)), framed(np.zeros(4, dtype))
     lose(
-        OUTPUTS.index(output), LOSSES.index(loss), framed(wide), MARGIN, 2, wide.shape[1], 4, y, y, False, 1.0, 0.0, dz,
+        OUTPUTS.index(output), LOSS_NAMES.index(loss), framed(wide), MARGIN, 2, wide.shape[1], 4, y, y, False, 1.0, 0.0, dz,
         terms, True,
     )  # fmt: skip
     with np.errstate(invalid="ignore"):
@@ -215,5 +217,8 @@ def test_losses_do_not_overflow_and_keep_nan(output, loss, dtype):
 
 
 def test_codes_are_the_places_of_the_names():
-    assert [getattr(outputs, name.upper()) for name in OUTPUTS] == [0, 1, 2]
-    assert [getattr(outputs, name.upper()) for name in LOSSES] == list(range(6))
+    for module, names in (
+        (hidden, HIDDEN_ACTIVATIONS), (outputs, OUTPUTS), (outputs, LOSS_NAMES), (updates, UPDATE_RULES),
+    ):  # fmt: skip
+        assert [getattr(module, name.upper()) for name in names] == list(range(len(names)))
+    assert [*activations.ACTIVATIONS] == [*HIDDEN_ACTIVATIONS]
