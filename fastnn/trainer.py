@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,20 @@ __all__ = ["History", "Trainer", "train"]
 
 # A schedule's call costs about as much for one step as for so many.
 RATES_AHEAD = 256
+
+
+class TrainerOptions(TypedDict, total=False):
+    """Arguments of `Trainer` besides the network."""
+
+    optimizer: Optimizer
+    loss: Loss | None
+    l2: float
+    weight_decay: float
+    dropout: float | Sequence[float]
+    clip_norm: float | None
+    label_smoothing: float
+    n_threads: int | None
+    seed: int | None
 
 
 class Trainer:
@@ -498,7 +512,7 @@ def train(
     shuffle: bool = True,
     validation: tuple[ArrayLike, ...] | None = None,
     callbacks: Iterable[Callback] = (),
-    **trainer_options: Any,
+    **trainer_options: Unpack[TrainerOptions],
 ) -> History:
     """Train a network in place: `Trainer` and `Trainer.fit` in one.
 

@@ -1,6 +1,7 @@
 """Types: what a user's checker makes of the public names, and that every tuple of names has all of its Literal's."""
 
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import fastnn
 from fastnn import activations, initializers, losses
 from fastnn.reference import initialization
 from fastnn.reference.course.settings import Initialization
+from fastnn.trainer import TrainerOptions
 
 # A line that must be refused ends in the code of its error.
 PROGRAMS = {
@@ -75,6 +77,7 @@ fastnn.StepDecay(0.1, evry=3)  # call-arg
 fastnn.plot_history([1.0, 2.0])  # arg-type
 fastnn.plot_decision_boundary(net.seed, [[1.0, 2.0]], [1])  # arg-type
 model([[1.0]], [[1]], [1, 1], "adma")  # arg-type
+fastnn.train(net, [[1.0]], [[1.0]], los="huber")  # call-arg
 fastnn.reference.Newtork([2, 1])  # attr-defined
 fastnn.MLPClassifier(solver="adma")  # arg-type
 fastnn.MLPRegressor(los="poisson")  # call-arg
@@ -88,6 +91,10 @@ def test_names_and_literals_agree():
     assert tuple(losses.LOSSES) == losses.OUTPUTS
     assert tuple(initializers._SPREADS) == initializers.INITIALIZERS
     assert tuple(initialization.INITIALIZERS) == get_args(Initialization)
+
+
+def test_options_of_train_are_the_trainer_s():
+    assert list(TrainerOptions.__annotations__) == list(inspect.signature(fastnn.Trainer).parameters)[1:]
 
 
 def test_checker_accepts_a_right_program_and_refuses_each_mistake(tmp_path):

@@ -1,7 +1,7 @@
 """The engine's training in plain NumPy."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Unpack
 
 from numpy.typing import ArrayLike
 
@@ -46,7 +46,7 @@ def train(
     shuffle: bool = True,
     validation: tuple[ArrayLike, ...] | None = None,
     callbacks: Iterable[Callback] = (),
-    **trainer_options: Any,
+    **trainer_options: Unpack[trainer.TrainerOptions],
 ) -> History:
     """Train a network in place, computed in plain NumPy: `Trainer` and `Trainer.fit` in one.
 

@@ -203,8 +203,8 @@ def test_losses_do_not_overflow_and_keep_nan(output, loss, dtype):
     wide[:, :4] = z
     dz, terms = framed(np.zeros_like(wide)), framed(np.zeros(4, dtype))
     lose(
-        OUTPUTS.index(output), LOSS_NAMES.index(loss), framed(wide), MARGIN, 2, wide.shape[1], 4, y, y, False, 1.0, 0.0, dz,
-        terms, True,
+        OUTPUTS.index(output), LOSS_NAMES.index(loss), framed(wide), MARGIN, 2, wide.shape[1], 4, y, y, False, 1.0, 0.0,
+        dz, terms, True,
     )  # fmt: skip
     with np.errstate(invalid="ignore"):
         ref, ref_dz = losses.loss_and_delta(loss, output, z, losses.output(output, z), np.ones_like(z))
