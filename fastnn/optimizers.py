@@ -20,6 +20,7 @@ __all__ = [
     "Momentum",
     "Optimizer",
     "RMSProp",
+    "StepOptimizer",
     "UpdateRule",
 ]
 
@@ -82,7 +83,20 @@ class Optimizer(checks.CheckedSettings):
 
 
 @dataclass(frozen=True)
-class SGD(Optimizer):
+class StepOptimizer(Optimizer):
+    """What the optimisers are that go by steps, each with a learning rate."""
+
+    __slots__ = ()
+
+    learning_rate: LearningRate
+
+    def rule(self) -> UpdateRule:
+        """Return the rule of the updates."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(StepOptimizer):
     """Gradient descent, plain or with momentum in its classical or Nesterov's form.
 
     Without momentum theta <- theta - rate g. With momentum v <- momentum v - rate g and theta <- theta + v, or with
@@ -135,7 +149,7 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class Momentum(Optimizer):
+class Momentum(StepOptimizer):
     """Gradient descent along the average of past gradients: the course's momentum.
 
     v <- beta v + (1 - beta) g and theta <- theta - rate v.
@@ -177,7 +191,7 @@ class Momentum(Optimizer):
 
 
 @dataclass(frozen=True)
-class RMSProp(Optimizer):
+class RMSProp(StepOptimizer):
     """Gradient descent scaled by the root of the mean square of past gradients.
 
     s <- rho s + (1 - rho) g^2 and theta <- theta - rate g / (sqrt(s) + epsilon).
@@ -224,7 +238,7 @@ class RMSProp(Optimizer):
         return UpdateRule("rmsprop", "s", beta2=self.rho, epsilon=self.epsilon)
 
 
-class _Moments(Optimizer):
+class _Moments(StepOptimizer):
     """The checks that Adam and its variants share."""
 
     __slots__ = ()

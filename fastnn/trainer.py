@@ -4,7 +4,7 @@ import copy
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,9 @@ from fastnn.engine.runtime import claimed_core
 from fastnn.epochs import Data, Fit
 from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
-from fastnn.losses import BOUNDED_TARGETS, check_targets, checked_loss, name_of
+from fastnn.losses import BOUNDED_TARGETS, Loss, check_targets, checked_loss, name_of
 from fastnn.network import Network
-from fastnn.optimizers import LBFGS, Adam, Optimizer
+from fastnn.optimizers import LBFGS, Adam, Optimizer, StepOptimizer
 from fastnn.schedules import Schedule, rates
 from fastnn.specs.objective import Objective, dropout_rates
 from fastnn.specs.state import State
@@ -112,7 +112,7 @@ class Trainer:
         self,
         network: Network,
         optimizer: Optimizer = Adam(1e-3),  # noqa: B008 - frozen
-        loss: str | Callable | None = None,
+        loss: Loss | None = None,
         l2: float = 0.0,
         weight_decay: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
@@ -144,7 +144,7 @@ class Trainer:
         self._settings = Training(objective, rule, clip_norm, seed)
         self._n_threads = checks.thread_count(n_threads)
         self._state = State.zeros(network._architecture, rule)
-        self._engine = None
+        self._engine: Any = None
         self._bounded = loss in BOUNDED_TARGETS
         self._ahead: tuple[Schedule | None, int, np.ndarray] = (None, 0, np.empty(0))
 
@@ -197,9 +197,11 @@ class Trainer:
     @optimizer.setter
     def optimizer(self, optimizer: Optimizer) -> None:
         present = self._optimizer
-        if type(optimizer) is not type(present) or isinstance(present, LBFGS):
-            raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
-        if replace(optimizer, learning_rate=present.learning_rate) != present:
+        if (
+            not isinstance(present, StepOptimizer)
+            or not isinstance(optimizer, StepOptimizer)
+            or replace(optimizer, learning_rate=present.learning_rate) != present
+        ):
             raise ValueError(f"optimizer may differ in its learning rate only from {present!r}, got {optimizer!r}")
         self._optimizer = optimizer
 
@@ -251,7 +253,7 @@ class Trainer:
         >>> trainer.optimizer
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
         """
-        if isinstance(self._optimizer, LBFGS):
+        if not isinstance(self._optimizer, StepOptimizer):
             raise _no_rate("set_learning_rate")
         self._optimizer = replace(self._optimizer, learning_rate=checks.not_negative("rate", rate))
 
@@ -425,12 +427,15 @@ class Trainer:
         rate = getattr(self._optimizer, "learning_rate", None)
         if type(rate) is not float:
             rate = self._next_rate("step")
-        return (self._engine or self._made_engine()).step(network._vector, self._state, X, Y, sample_weight, rate)
+        engine = self._engine or self._made_engine()
+        cost: float = engine.step(network._vector, self._state, X, Y, sample_weight, rate)
+        return cost
 
     @staticmethod
     def _engine_class() -> type:
         """Return the engine that computes; the reference's trainer overrides it."""
-        return imported("fastnn.engine.engine").Engine
+        engine: type = imported("fastnn.engine.engine").Engine
+        return engine
 
     def _made_engine(self) -> Any:
         """Return the engine, made when first needed: making it may compile."""
@@ -440,12 +445,14 @@ class Trainer:
 
     def _next_rates(self, count: int) -> np.ndarray:
         """Return the rates of so many steps that come next: a callback may have changed the optimiser."""
-        return rates(self.optimizer.learning_rate, self._state.step, count)
+        if not isinstance(self._optimizer, StepOptimizer):
+            raise _no_rate("fit")
+        return rates(self._optimizer.learning_rate, self._state.step, count)
 
     def _next_rate(self, name: str) -> float:
         """Return the rate of the next step, for a method; a schedule's are computed many at a time."""
         optimizer, step = self._optimizer, self._state._step
-        if isinstance(optimizer, LBFGS):
+        if not isinstance(optimizer, StepOptimizer):
             raise _no_rate(name)
         rate = optimizer.learning_rate
         if type(rate) is float:

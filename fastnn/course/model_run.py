@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastnn.activations import Activation
 from fastnn.engine.engine import Engine
 from fastnn.engine.slices import Slices
 from fastnn.engine.workspace import Workspace
@@ -92,7 +93,8 @@ class CourseTraining:
     ) -> None:
         m = X.shape[1]
         sizes = (X.shape[0], *(parameters[f"W{layer}"].shape[0] for layer in range(1, len(parameters) // 2 + 1)))
-        architecture = Architecture(sizes, ("relu",) * (len(sizes) - 2), "sigmoid", np.dtype(np.float64))
+        relu: Activation = "relu"
+        architecture = Architecture(sizes, (relu,) * (len(sizes) - 2), "sigmoid", np.dtype(np.float64))
         training = Training(Objective("binary_cross_entropy", l2=lambd), rule, seed=first_seed or 0)
         self._initial, self._lambd, self._skip_nan, self._m = parameters, lambd, skip_nan, m
         self._theta = aligned_zeros(architecture.n_parameters, np.float64)

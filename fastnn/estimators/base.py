@@ -24,6 +24,7 @@ from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
+from fastnn.losses import LossName, Output
 from fastnn.network import Network
 from fastnn.specs.architecture import Architecture
 from fastnn.specs.objective import Objective, dropout_rates
@@ -92,7 +93,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Return checked X, and y as numbers: labels (m,), or (m, n_outputs)."""
         raise NotImplementedError
 
-    def _output(self) -> tuple[str, str, str]:
+    def _output(self) -> tuple[Output, LossName, str]:
         """Return the network's output, its loss, and scikit-learn's name of the output."""
         raise NotImplementedError
 
@@ -223,7 +224,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _begin_curves(self) -> None:
         """Set what the epochs of a stochastic solver fill."""
-        self.loss_curve_ = []
+        self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
         self.best_loss_ = np.inf
         self.validation_scores_ = self.best_validation_score_ = None
@@ -285,7 +286,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         raise ValueError(f"{names} must be writeable to be trained, got a read-only array")
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
+        state: dict[str, Any] = super().__getstate__().copy()
         for name in ("network_", "_views", "_engines"):
             state.pop(name, None)
         if "coefs_" in state:
@@ -350,7 +351,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _threads(self) -> int | None:
         """Threads that the engine may use: in a worker process one, unless the user says otherwise."""
         if self.n_threads is not None:
-            return self.n_threads
+            threads: int = self.n_threads
+            return threads
         given = os.environ.get("OMP_NUM_THREADS", "")
         if given.isdigit() and int(given) > 0:
             return int(given)
@@ -368,6 +370,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X.shape[1] != len(self.coefs_[0]):
             raise ValueError(f"X must have {len(self.coefs_[0])} features, as coefs_[0] has rows, got {X.shape[1]}")
         network, threads = self._current_network(), self._threads()
+        engine: EstimatorEngine | None
         if X.dtype is not network.dtype and network.dtype == np.float32 and largest(X) > LARGEST_FOR_FLOAT32:
             wider = self._new_network(network.layer_sizes, np.dtype(np.float64))
             wider.vector[:] = network.vector

@@ -26,6 +26,7 @@ from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair
 from fastnn.initializers import Initializer
+from fastnn.losses import LossName, Output
 
 __all__ = ["MLPClassifier"]
 
@@ -281,7 +282,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with np.errstate(over="ignore"):
             return own if weights is None else weights * own
 
-    def _output(self) -> tuple[str, str, str]:
+    def _output(self) -> tuple[Output, LossName, str]:
         if self._labels is None and len(self.classes_) > 2:
             return "softmax", "cross_entropy", "softmax"
         return "sigmoid", "binary_cross_entropy", "logistic"

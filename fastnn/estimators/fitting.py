@@ -122,6 +122,7 @@ class StochasticFit:
         if self._is_beyond_float32(architecture, X, y, weights, held_out):
             architecture = replace(architecture, dtype=np.dtype(np.float64))
             self.theta = aligned_zeros(network.vector.size, np.float64)
+        assert training.rule is not None  # L-BFGS has none, and does not come here
         self.solver = self._solver_of(architecture, training.rule)
         if self.solver.rule != training.rule:
             # What goes on keeps the rule that it began with, but for the decay.
@@ -174,7 +175,7 @@ class StochasticFit:
     def _solver_of(self, architecture: Architecture, rule: UpdateRule) -> StochasticSolver:
         """Return the solver that goes on, or a new one."""
         estimator = self.estimator
-        solver = estimator.__dict__.get("_optimizer")
+        solver: StochasticSolver | None = estimator.__dict__.get("_optimizer")
         if not self.incremental or solver is None or not solver.suits(architecture):
             solver = estimator._optimizer = StochasticSolver(estimator, architecture, rule)
         solver.wider = architecture.dtype != self.network.dtype
@@ -294,7 +295,7 @@ class StochasticFit:
                 # So many epochs pass before anything could be decided.
                 undecided = min(self.epochs - estimator.n_iter_, patience + 1 - estimator._no_improvement_count)
                 ahead = int(max(1, min(undecided, slices.longest // steps)))
-            if by_hand:
+            if by_hand and self.order is not None:
                 self.order.shuffle_by_hand()
             shown, step_rates = solver.rates(ahead, steps, estimator.t_, self.m)
             try:
@@ -371,7 +372,7 @@ class StochasticFit:
                 estimator.best_loss_ = loss
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
         self.solver.epoch_ends(estimator.t_)
-        return estimator._no_improvement_count > estimator.n_iter_no_change
+        return bool(estimator._no_improvement_count > estimator.n_iter_no_change)
 
     def _message(self) -> str:
         what = "Training loss" if self.evaluate is None else "Validation score"

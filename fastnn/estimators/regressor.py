@@ -20,6 +20,7 @@ from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
 from fastnn.estimators.tables import checked_pair, refuse_other_than_numbers
 from fastnn.initializers import Initializer
+from fastnn.losses import LossName, Output
 
 __all__ = ["MLPRegressor"]
 
@@ -188,7 +189,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _stratifies(self, y: np.ndarray) -> bool:
         return False
 
-    def _output(self) -> tuple[str, str, str]:
+    def _output(self) -> tuple[Output, LossName, str]:
         return ("linear", "poisson", "exp") if self.loss == "poisson" else ("linear", "squared_error", "identity")
 
     def _score_of(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:

@@ -8,7 +8,7 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: this scikit-learn has no callbacks."""
 
 
@@ -60,7 +60,7 @@ class FitTasks:
         self._epochs -= 1
         if not ends and self._epochs:
             self._begin_epoch()
-        return ends
+        return bool(ends)
 
     def finish(self) -> None:
         """End the fit."""

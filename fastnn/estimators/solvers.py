@@ -87,9 +87,12 @@ class _NoEntropy(np.random.bit_generator.ISeedSequence):
 def random_stream(random_state: Any) -> np.random.RandomState:
     """Return what `sklearn.utils.check_random_state` does, a new one for a number."""
     if not isinstance(random_state, Integral):
-        return check_random_state(random_state)
-    stream = np.random.RandomState(np.random.MT19937(_NoEntropy()))
-    stream.seed(random_state)
+        stream: np.random.RandomState = check_random_state(random_state)
+        return stream
+    # What NumPy's hints of types forget: any such sequence will do.
+    entropy: Any = _NoEntropy()
+    stream = np.random.RandomState(np.random.MT19937(entropy))
+    stream.seed(int(random_state))
     return stream
 
 
@@ -156,10 +159,10 @@ def rule_of(estimator: Any) -> UpdateRule | None:
 
 def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
     """Make a state of copies: unpickled arrays may lie in a file, where vectors cannot read, or be of foreign bytes."""
-    moments = [aligned_zeros(array.size, dtype) for array in (v, s, v[:0])]
+    own_v, own_s, h = (aligned_zeros(array.size, dtype) for array in (v, s, v[:0]))
     with np.errstate(over="ignore"):
-        moments[0][:], moments[1][:] = v, s
-    return State(*moments, powers=np.array(powers, np.float64), step=step)
+        own_v[:], own_s[:] = v, s
+    return State(own_v, own_s, h, np.array(powers, np.float64), step)
 
 
 class StochasticSolver:
@@ -229,7 +232,7 @@ class StochasticSolver:
         return result, result * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
 
     def _inverse(self, seen: int) -> float:
-        return self.learning_rate_init / (seen + 1) ** self.power_t
+        return float(self.learning_rate_init / (seen + 1) ** self.power_t)
 
     def epoch_ends(self, seen: int) -> None:
         """Let the rate follow its mode."""

@@ -5,6 +5,8 @@ the network's dtype; costs, sums of weights and norms are float64. What NumPy wo
 silent, as in compiled code.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastnn.interrupts import held
@@ -193,7 +195,8 @@ class Engine:
         numpy.ndarray, shape (n_y, m)
             Outputs, of the network's dtype.
         """
-        return self._forward(theta, X)[-1]
+        A: np.ndarray = self._forward(theta, X)[-1]
+        return A
 
     @quiet
     def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -215,15 +218,15 @@ class Engine:
         return A, (inputs, slopes, A.copy())
 
     @quiet
-    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray]:
-        """Carry a derivative by the outputs back to the parameters and the input.
+    def backward(self, theta: np.ndarray, dA: np.ndarray, cache: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Carry a derivative with respect to the outputs back to the parameters and the input.
 
         Parameters
         ----------
         theta : numpy.ndarray, shape (n_parameters,)
             The parameters of the forward pass.
         dA : numpy.ndarray, shape (n_y, m)
-            Derivative of a loss by the outputs.
+            Derivative of a loss with respect to the outputs.
         cache : tuple
             From `forward`.
 
@@ -232,13 +235,13 @@ class Engine:
         gradient : numpy.ndarray, shape (n_parameters,)
             Sums over the examples, without L2.
         dX : numpy.ndarray, shape (n_x, m)
-            Derivative by the input.
+            Derivative with respect to the input.
         """
         inputs, slopes, A = cache
         dZ = output_delta(self.architecture.output, A, dA.astype(self.architecture.dtype))
         return self._backward(theta, inputs, slopes, dZ)
 
-    def _forward(self, theta: np.ndarray, X: np.ndarray, step: int | None = None) -> tuple:
+    def _forward(self, theta: np.ndarray, X: np.ndarray, step: int | None = None) -> tuple[Any, ...]:
         """Return every layer's input and every hidden layer's slope, both after dropout; Z and A of the last layer."""
         layers = self.architecture.split(theta)
         A = X.astype(self.architecture.dtype) * self._mask(0, X.shape[1], step)  # (n_0, m)
@@ -257,7 +260,7 @@ class Engine:
     def _backward(
         self, theta: np.ndarray, inputs: list[np.ndarray], slopes: list[np.ndarray], dZ: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the flat gradient and the derivative by the input, from dZ of the last layer."""
+        """Return the flat gradient and the derivative with respect to the input, from dZ of the last layer."""
         gradient = np.empty_like(theta)
         layers, grads = self.architecture.split(theta), self.architecture.split(gradient)
         for layer in range(len(layers), 0, -1):
