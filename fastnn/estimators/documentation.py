@@ -80,5 +80,6 @@ ATTRIBUTES = """coefs_, intercepts_ : list of numpy.ndarray
 
 def documented(cls: Estimator) -> Estimator:
     """Fill in what both docstrings share."""
-    cls.__doc__ = str(cls.__doc__).replace("{parameters}", SHARED).replace("{attributes}", ATTRIBUTES)
+    if cls.__doc__ is not None:  # there is none with python -OO
+        cls.__doc__ = cls.__doc__.replace("{parameters}", SHARED).replace("{attributes}", ATTRIBUTES)
     return cls

@@ -60,7 +60,7 @@ class FitTasks:
         self._epochs -= 1
         if not ends and self._epochs:
             self._begin_epoch()
-        return ends
+        return bool(ends)
 
     def finish(self) -> None:
         """End the fit."""

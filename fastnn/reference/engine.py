@@ -198,7 +198,8 @@ class Engine:
         numpy.ndarray, shape (n_y, m)
             Outputs, of the network's dtype.
         """
-        return self._forward(theta, X)[-1]
+        A: np.ndarray = self._forward(theta, X)[-1]
+        return A
 
     @quiet
     def forward(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, Cache]:
@@ -221,14 +222,14 @@ class Engine:
 
     @quiet
     def backward(self, theta: np.ndarray, dA: np.ndarray, cache: Cache) -> tuple[np.ndarray, np.ndarray]:
-        """Carry a derivative by the outputs back to the parameters and the input.
+        """Carry a derivative with respect to the outputs back to the parameters and the input.
 
         Parameters
         ----------
         theta : numpy.ndarray, shape (n_parameters,)
             The parameters of the forward pass.
         dA : numpy.ndarray, shape (n_y, m)
-            Derivative of a loss by the outputs.
+            Derivative of a loss with respect to the outputs.
         cache : tuple
             From `forward`.
 
@@ -237,7 +238,7 @@ class Engine:
         gradient : numpy.ndarray, shape (n_parameters,)
             Sums over the examples, without L2.
         dX : numpy.ndarray, shape (n_x, m)
-            Derivative by the input.
+            Derivative with respect to the input.
         """
         inputs, slopes, A = cache
         dZ = output_delta(self.architecture.output, A, dA.astype(self.architecture.dtype))
@@ -262,7 +263,7 @@ class Engine:
     def _backward(
         self, theta: np.ndarray, inputs: list[np.ndarray], slopes: list[np.ndarray], dZ: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the flat gradient and the derivative by the input, from dZ of the last layer."""
+        """Return the flat gradient and the derivative with respect to the input, from dZ of the last layer."""
         gradient = np.empty_like(theta)
         layers, grads = self.architecture.split(theta), self.architecture.split(gradient)
         for layer in range(len(layers), 0, -1):

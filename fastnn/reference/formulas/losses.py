@@ -62,7 +62,7 @@ def output(kind: Output, Z: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def output_delta(kind: Output, A: NDArray[np.floating], dA: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Carry the derivative of a loss by the outputs back through the output's activation.
+    """Carry the derivative of a loss with respect to the outputs back through the output's activation.
 
     dZ = dA (linear), dA A (1 - A) (sigmoid), or A (dA - sum over the outputs of A dA) (softmax).
 
@@ -71,12 +71,12 @@ def output_delta(kind: Output, A: NDArray[np.floating], dA: NDArray[np.floating]
     kind : str
         Name of the output.
     A, dA : numpy.ndarray, shape (n_y, m)
-        Outputs, and the derivative by them.
+        Outputs, and the derivative with respect to them.
 
     Returns
     -------
     numpy.ndarray, shape (n_y, m)
-        The derivative by Z.
+        The derivative with respect to Z.
 
     Examples
     --------
@@ -270,12 +270,12 @@ OF_OUTPUTS: dict[LossName, Callable[[np.ndarray, np.ndarray], Pair]] = {
 
 
 def loss_and_delta(loss: Loss, kind: Output, Z: np.ndarray, A: np.ndarray, Y: np.ndarray) -> Pair:
-    """Compute any loss, and its derivative by Z.
+    """Compute any loss, and its derivative with respect to Z.
 
     Parameters
     ----------
     loss : str or callable
-        A name; or a function of scalars a, y that returns the loss and its derivative by a.
+        A name; or a function of scalars a, y that returns the loss and its derivative with respect to a.
     kind : str
         Name of the output.
     Z, A, Y : numpy.ndarray, shape (n_y, m)
@@ -286,7 +286,7 @@ def loss_and_delta(loss: Loss, kind: Output, Z: np.ndarray, A: np.ndarray, Y: np
     loss : numpy.ndarray, shape (m,)
         Loss of every example.
     dZ : numpy.ndarray, shape (n_y, m)
-        Its derivative by Z.
+        Its derivative with respect to Z.
 
     Examples
     --------
