@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn.engine.large_plan import large_plan, prediction_batch
+from fastnn.engine.large_plan import large_plan
 from fastnn.engine.plan import rounded, stacked
 from fastnn.engine.small_plan import is_small, small_plan
 from fastnn.kernels import layout as at
@@ -42,9 +42,10 @@ def test_rounding():
 @given(architecture=architectures, batch=st.integers(1, 3000), task=st.sampled_from(TASKS), keep_all=st.booleans())
 def test_layers_of_large_networks_lie_apart(architecture, batch, task, keep_all):
     plan = large_plan(architecture, task, batch, 2, keep_all=keep_all)
-    settings, layers, sizes = plan.settings, plan.layers, architecture.sizes
+    settings, layers, sizes = plan.settings, plan.records, architecture.sizes
     chunk, width, lanes = settings[at.CHUNK], settings[at.WIDTH], settings[at.LANES]
     assert chunk >= batch if keep_all else chunk <= rounded(1024, width)
+    assert [*layers[at.UNITS]] == [*sizes]
     assert all(rows >= n for rows, n in zip(layers[at.ROWS], sizes, strict=True))
     used = [rows * chunk for rows in layers[at.ROWS]]
     assert_apart(layers[at.ACTS_AT], used, plan.numbers[at.ACTS])
@@ -52,11 +53,11 @@ def test_layers_of_large_networks_lie_apart(architecture, batch, task, keep_all)
     if at.DELTAS in plan.numbers:
         assert_apart(layers[at.DELTAS_AT][1:], used[1:], plan.numbers[at.DELTAS])
     if width > 1 and task == at.TRAIN:
-        packed = [rounded(n, 2 * lanes) * chunk if place >= 0 else 0 for n, place in zip(sizes, layers[at.PACKED_AT])]  # noqa: B905
+        packed = zip(sizes, layers[at.OVER_INPUTS], strict=True)
+        packed = [rounded(n, 2 * lanes) * chunk if over_inputs else 0 for n, over_inputs in packed]
         assert_apart(layers[at.PACKED_AT], packed, plan.numbers[at.PACKED])
-    own = [settings[place] for place in (at.TARGETS_IN, at.FACTORS_IN, at.DA_IN, at.TILE_IN)]
-    assert own == sorted(own)
-    assert own[-1] < settings[at.SCRATCH_SIZE] == plan.numbers[at.SCRATCH] // 2
+    assert settings[at.TILE_IN] < settings[at.SCRATCH_SIZE] == plan.numbers[at.SCRATCH] // 2
+    assert settings[at.HAS_TARGETS] == (at.TARGETS in plan.numbers) == (at.FACTORS in plan.numbers)
 
 
 @given(architecture=architectures, batch=st.integers(1, 3000))
@@ -64,20 +65,20 @@ def test_layers_of_small_networks_lie_apart(architecture, batch):
     plan = small_plan(architecture, batch, 2)
     settings, panel = plan.settings, plan.settings[at.PANEL]
     places, sizes = [], []
-    for record in np.reshape(plan.layers[at.RECORDS], (-1, at.RECORD))[1:]:
-        places.append(record[at.A_AT])
+    for layer in range(1, len(architecture.sizes)):
+        record = {field: values[layer] for field, values in plan.records.items()}
+        places.append(record[at.ACTS_AT])
         sizes.append((record[at.UNITS] + 1) * panel)
-        if record[at.D_AT] != record[at.A_AT]:
-            places.append(record[at.D_AT])
+        if record[at.DELTAS_AT] != record[at.ACTS_AT]:
+            places.append(record[at.DELTAS_AT])
             sizes.append(record[at.UNITS] * panel)
         if record[at.OVER_INPUTS]:
-            places.append(record[at.T_AT])
+            places.append(record[at.PACKED_AT])
             sizes.append(record[at.UNITS] * panel)
     assert_apart(places, sizes, settings[at.TILE_IN])
     assert settings[at.TILE_IN] < settings[at.SCRATCH_SIZE]
-    inputs = [0, settings[at.PACKED_IN], settings[at.TARGETS_IN], settings[at.FACTORS_IN]]
-    assert inputs == sorted(inputs)
-    assert settings[at.FACTORS_IN] + 2 * panel <= plan.numbers[at.ACTS]
+    assert plan.records[at.ROWS][0] * 2 * panel <= plan.numbers[at.ACTS]
+    assert architecture.sizes[-1] * 2 * panel <= plan.numbers[at.TARGETS]
     assert 1 <= plan.most_threads <= settings[at.PARTS]
 
 
@@ -86,7 +87,7 @@ def test_parameters_lie_as_they_are_split(architecture):
     flat = np.arange(architecture.n_parameters)
     for plan in (large_plan(architecture, at.TRAIN, 64, 1), small_plan(architecture, 64, 1)):
         for layer, (W, b) in enumerate(architecture.split(flat), start=1):
-            assert (W[0, 0], b[0, 0]) == (plan.layers[at.WEIGHTS_AT][layer], plan.layers[at.BIASES_AT][layer])
+            assert (W[0, 0], b[0, 0]) == (plan.records[at.WEIGHTS_AT][layer], plan.records[at.BIASES_AT][layer])
         assert plan.settings[at.N_PARAMETERS] == flat.size
 
 
@@ -114,10 +115,6 @@ def test_which_networks_are_small():
         architecture = Architecture((98, hidden, 1), ("relu",), "linear", np.dtype("f8"))
         assert is_small(architecture, at.TRAIN) == small
         assert not is_small(architecture, at.PREDICT)
-
-
-def test_predictions_have_batches_of_a_few_sizes():
-    assert [prediction_batch(m) for m in (1, 2, 3, 64, 65, 1024, 5000)] == [1, 2, 4, 64, 128, 1024, 1024]
 
 
 def test_update_rules_are_named_in_the_order_of_their_codes():
