@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn.engine.large_plan import large_plan, prediction_batch
+from fastnn.engine.large_plan import large_plan
 from fastnn.engine.plan import rounded, stacked
 from fastnn.engine.small_plan import is_small, small_plan
 from fastnn.kernels import layout as at
@@ -114,10 +114,6 @@ def test_which_networks_are_small():
         architecture = Architecture((98, hidden, 1), ("relu",), "linear", np.dtype("f8"))
         assert is_small(architecture, at.TRAIN) == small
         assert not is_small(architecture, at.PREDICT)
-
-
-def test_predictions_have_batches_of_a_few_sizes():
-    assert [prediction_batch(m) for m in (1, 2, 3, 64, 65, 1024, 5000)] == [1, 2, 4, 64, 128, 1024, 1024]
 
 
 def test_update_rules_are_named_in_the_order_of_their_codes():
