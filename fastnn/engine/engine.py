@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NoReturn
 import numba
 import numpy as np
 
-from fastnn.engine.large_plan import large_plan, prediction_batch
+from fastnn.engine import large_plan
 from fastnn.engine.remembered import Remembered
 from fastnn.engine.runtime import available_threads
 from fastnn.engine.session import SMALLEST, Session
@@ -92,7 +92,7 @@ class Engine:
             plan = small_plan(architecture, batch, self.threads, keep_all)
         else:
             fused = training is None or training.clip_norm is None
-            plan = large_plan(architecture, task, batch, self.threads, fused, keep_all)
+            plan = large_plan.large_plan(architecture, task, batch, self.threads, fused, keep_all)
         return Workspace(plan, architecture, training, self.ops, self._functions, self.loss_terms)
 
     def acquire(self, task: int, batch: int) -> Workspace:
@@ -213,7 +213,8 @@ class Engine:
     ) -> np.ndarray:
         """Outputs of the network for all examples, or some: shape (n_y, m), or with `by_example` (m, n_y)."""
         m, n_y = X.shape[1] if rows is None else rows.size, self.architecture.sizes[-1]
-        workspace = self.acquire(at.PREDICT, prediction_batch(m))
+        # Workspaces of a few sizes serve all.
+        workspace = self.acquire(at.PREDICT, min(large_plan.CHUNK, 1 << (m - 1).bit_length()))
         workspace.bind_data(X, None, None)
         if rows is not None:
             workspace.bind_rows(rows)

@@ -15,7 +15,7 @@ from fastnn.kernels.matmul.weight_gradients import (
 )
 from fastnn.specs.architecture import Architecture
 
-__all__ = ["large_plan", "prediction_batch"]
+__all__ = ["CHUNK", "large_plan"]
 
 # Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
 # of what the bits depend on, and nothing else than sizes and dtype may.
@@ -32,11 +32,6 @@ BLOCK_BYTES = 1 << 19
 # Weights are read once for so many panels, even if these exceed BLOCK_BYTES: at 4 panels W^T dZ of 512 x 256 in float64
 # reaches 82 % of the processor's multiply-adds, at 16 94.
 FEWEST_PANELS = 16
-
-
-def prediction_batch(m: int) -> int:
-    """Return the batch of a workspace that m examples are predicted in: workspaces of a few sizes serve all."""
-    return min(CHUNK, 1 << (m - 1).bit_length())
 
 
 def large_plan(

@@ -253,6 +253,10 @@ class Workspace:
             code = _TYPE_CODES[array.dtype]
         if numba.config.DISABLE_JIT:
             array = np.ascontiguousarray(array)
+            self._replace(slot, array.reshape(-1).view(np.uint8))
+        else:
+            self._addresses[slot] = _address(array)
+        self.arrays[slot] = array
         settings = self.settings
         settings[type_at] = code
         if array.ndim == 2:
@@ -260,8 +264,6 @@ class Workspace:
         else:
             settings[unit_at], settings[example_at] = 0, array.strides[0]
         settings[plain_at] = array.dtype == self.dtype
-        self.arrays[slot] = array
-        self._replace(slot, array.reshape(-1).view(np.uint8) if numba.config.DISABLE_JIT else _address(array))
 
     def _bind_sparse(self, X: SparseColumns) -> None:
         if not self._sparse:

@@ -20,7 +20,7 @@ from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.estimators import export
 from fastnn.estimators.fitting import StochasticFit, fit_lbfgs
 from fastnn.estimators.sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
-from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream
+from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream, rule_of
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
@@ -325,6 +325,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         l2 = 0.0 if self.solver == "adamw" else float(self.alpha)
         return Training(
             Objective(self._output()[1], l2, dropout, float(self.label_smoothing)),
+            rule_of(self),
             clip_norm=None if self.clip_norm is None else float(self.clip_norm),
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(dropout) else 0,
         )

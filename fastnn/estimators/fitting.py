@@ -14,7 +14,7 @@ from fastnn.callbacks import running
 from fastnn.engine import lbfgs
 from fastnn.engine.runtime import claimed_core
 from fastnn.engine.slices import Slices
-from fastnn.estimators.solvers import RandomOrder, StochasticSolver, engine_for, rule_of
+from fastnn.estimators.solvers import RandomOrder, StochasticSolver, engine_for
 from fastnn.estimators.tables import engine_columns, engine_targets, largest
 from fastnn.history import History
 from fastnn.interrupts import Interrupts, imported
@@ -101,7 +101,7 @@ class StochasticFit:
     architecture : Architecture
         The network's, for these targets.
     training : Training
-        What is minimised and how, but for the rule.
+        What is minimised and how.
     X, y : table and array
         Checked data.
     weights : numpy.ndarray or None
@@ -122,12 +122,11 @@ class StochasticFit:
         if self._is_beyond_float32(architecture, X, y, weights, held_out):
             architecture = replace(architecture, dtype=np.dtype(np.float64))
             self.theta = aligned_zeros(network.vector.size, np.float64)
-        rule = rule_of(estimator)
-        self.solver = self._solver_of(architecture, rule)
-        if self.solver.rule != rule:
+        self.solver = self._solver_of(architecture, training.rule)
+        begun, rule = self.solver.rule, training.rule
+        if begun is not None and rule is not None and begun is not rule:
             # What goes on keeps the rule that it began with, but for the decay.
-            rule = replace(self.solver.rule, weight_decay=rule.weight_decay)
-        training = replace(training, rule=rule)
+            training = replace(training, rule=replace(begun, weight_decay=rule.weight_decay))
         self.engine = engine_for(architecture, training, estimator._threads(), network.dtype)
         table, targets = engine_columns(X, architecture.dtype), engine_targets(y, architecture)
         rows = None
@@ -172,7 +171,7 @@ class StochasticFit:
             estimator.history_ = History()
         self.history = estimator.history_
 
-    def _solver_of(self, architecture: Architecture, rule: UpdateRule) -> StochasticSolver:
+    def _solver_of(self, architecture: Architecture, rule: UpdateRule | None) -> StochasticSolver:
         """Return the solver that goes on, or a new one."""
         estimator = self.estimator
         solver: StochasticSolver | None = estimator.__dict__.get("_optimizer")

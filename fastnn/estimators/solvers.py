@@ -1,6 +1,5 @@
 """What trains an estimator: the engine with scikit-learn's losses and shuffles, and its stochastic solvers."""
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +12,7 @@ from fastnn.engine.workspace import Workspace
 from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
 from fastnn.kernels.estimators.shuffles import GENERATOR_WORDS, SHUFFLES, USED
 from fastnn.kernels.formulas.mt19937 import STATE
-from fastnn.optimizers import Adam, AdamW, RMSProp, UpdateRule
+from fastnn.optimizers import AdamW, RMSProp, UpdateRule
 from fastnn.schedules import rates
 from fastnn.specs.architecture import Architecture
 from fastnn.specs.arrays import aligned_zeros
@@ -138,22 +137,24 @@ class RandomOrder:
             self._generator.set_state(self._state)
 
 
-def rule_of(estimator: Any) -> UpdateRule:
-    """Return the rule of an estimator's stochastic solver."""
+def rule_of(estimator: Any) -> UpdateRule | None:
+    """Return the rule of an estimator's solver; None for L-BFGS.
+
+    scikit-learn allows SGD a momentum of exactly 1, and has the corrections of its Adam in the rates.
+    """
     beta_1, beta_2, epsilon = estimator.beta_1, estimator.beta_2, estimator.epsilon
     match estimator.solver:
         case "sgd":
-            # Not by `SGD`: scikit-learn allows a momentum of exactly 1.
             name = "nesterov" if estimator.nesterovs_momentum else "classical"
             momentum = float(estimator.momentum)
             return UpdateRule(name, "v", beta1=momentum) if momentum else UpdateRule("sgd")
+        case "adam":
+            return UpdateRule("adam", "vs", float(beta_1), float(beta_2), float(epsilon), corrected=False)
         case "rmsprop":
             return RMSProp(0.0, rho=beta_2, epsilon=epsilon).rule()
         case "adamw":
             return AdamW(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon, weight_decay=estimator.alpha).rule()
-        case _:
-            # The corrections are in the rates; see `StochasticSolver`.
-            return replace(Adam(0.0, beta1=beta_1, beta2=beta_2, epsilon=epsilon).rule(), corrected=False)
+    return None
 
 
 def _own_state(v: np.ndarray, s: np.ndarray, powers: np.ndarray, step: int, dtype: np.dtype) -> State:
@@ -176,11 +177,11 @@ class StochasticSolver:
         Its parameters; checked.
     architecture : Architecture
         The network.
-    rule : UpdateRule
+    rule : UpdateRule or None
         From `rule_of`.
     """
 
-    def __init__(self, estimator: Any, architecture: Architecture, rule: UpdateRule) -> None:
+    def __init__(self, estimator: Any, architecture: Architecture, rule: UpdateRule | None) -> None:
         self.solver, self.mode = estimator.solver, estimator.learning_rate
         self.learning_rate_init = float(estimator.learning_rate_init)
         self.learning_rate = self.learning_rate_init
