@@ -339,7 +339,7 @@ def test_columns_out_of_range_are_refused():
     broken = sparse.csr_matrix(X)
     model = quietly(fastnn.MLPClassifier(3, random_state=0, max_iter=1), broken, y)
     broken.indices[5] = 1_000_000
-    with pytest.raises(ValueError, match="ind(ices|ex)"):  # SciPy's own words
+    with pytest.raises(ValueError, match=r"ind(ices|ex)"):  # SciPy's own words
         model.predict(broken)
 
 
