@@ -5,6 +5,7 @@ is 1 - beta. Of Adam's kind, `rate1` is the rate with the correction of v, and `
 below `tiny` become 0.
 """
 
+from fastnn.kernels.compiler.policy import inner
 from fastnn.kernels.compiler.tracing import absolute, fma, sqrt, traced_pass, where
 
 SGD, CLASSICAL, NESTEROV, AVERAGED, RMSPROP, ADAM, AMSGRAD = range(7)
@@ -83,3 +84,30 @@ averaged_pass = traced_pass(_averaged, 3, 2)
 rmsprop_pass = traced_pass(_rmsprop, 3, 2)
 adam_pass = traced_pass(_adam, 4, 3)
 amsgrad_pass = traced_pass(_amsgrad, 5, 4)
+
+
+@inner
+def update_span(code, n, w, g, v, s, h, rate, rate1, scale2, decay, factor, beta1, beta2, epsilon, tiny):
+    """Update parameters and their moments in place, by the rule of a code.
+
+    code, n: one of the above; how many parameters.
+    w, g, v, s, h: numbers [n]: parameters, gradients, moments; what the rule has not is not looked at.
+    rate, rate1, scale2, decay, factor, beta1, beta2, epsilon, tiny: as above; beta1 is also mu and beta, beta2 is rho.
+    """
+    rest1, rest2 = 1.0 - beta1, 1.0 - beta2
+    if code == ADAM:
+        adam_pass(n, 3, w, g, v, s, w, v, s, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2, epsilon, tiny)
+    elif code == SGD:
+        sgd_pass(n, 1, w, g, w, rate, decay, factor)
+    elif code == CLASSICAL:
+        classical_pass(n, 2, w, g, v, w, v, rate, decay, factor, beta1, tiny)
+    elif code == NESTEROV:
+        nesterov_pass(n, 2, w, g, v, w, v, rate, decay, factor, beta1, tiny)
+    elif code == AVERAGED:
+        averaged_pass(n, 2, w, g, v, w, v, rate, decay, factor, beta1, rest1, tiny)
+    elif code == RMSPROP:
+        rmsprop_pass(n, 2, w, g, s, w, s, rate, decay, factor, beta2, rest2, epsilon, tiny)
+    elif code == AMSGRAD:
+        amsgrad_pass(
+            n, 4, w, g, v, s, h, w, v, s, h, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2, epsilon, tiny
+        )

@@ -25,21 +25,7 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     total,
 )
-from fastnn.kernels.formulas.optimizers import (
-    ADAM,
-    AVERAGED,
-    CLASSICAL,
-    NESTEROV,
-    RMSPROP,
-    SGD,
-    adam_pass,
-    amsgrad_pass,
-    averaged_pass,
-    classical_pass,
-    nesterov_pass,
-    rmsprop_pass,
-    sgd_pass,
-)
+from fastnn.kernels.formulas.optimizers import update_span
 from fastnn.kernels.program.teamwork import barrier, part_begin
 
 # What `update_parameters` does: adds up the partial gradients of a small mini-batch, updates the parameters, or both.
@@ -64,30 +50,13 @@ def update(table: Table, thread: int, g: Numbers, g_row: int, start: int, row: i
     rate1, scale2 = get(step_reals, at.FIRST_FACTOR), get(step_reals, at.SECOND_FACTOR)
     factor = get(step_reals, at.CLIP_FACTOR)
     beta1, beta2 = get(reals, at.BETA1), get(reals, at.BETA2)
-    rest1, rest2 = 1.0 - beta1, 1.0 - beta2
     epsilon, tiny = get(reals, at.EPSILON), get(reals, at.TINY)
     for r in range(rows):
         k = start + r * row
-        w, g_, v_, s_, h_ = advance(theta, k), advance(g, r * g_row), advance(v, k), advance(s, k), advance(h, k)
-        if code == ADAM:
-            adam_pass(
-                n, 3, w, g_, v_, s_, w, v_, s_, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2, epsilon, tiny
-            )
-        elif code == SGD:
-            sgd_pass(n, 1, w, g_, w, rate, decay, factor)
-        elif code == CLASSICAL:
-            classical_pass(n, 2, w, g_, v_, w, v_, rate, decay, factor, beta1, tiny)
-        elif code == NESTEROV:
-            nesterov_pass(n, 2, w, g_, v_, w, v_, rate, decay, factor, beta1, tiny)
-        elif code == AVERAGED:
-            averaged_pass(n, 2, w, g_, v_, w, v_, rate, decay, factor, beta1, rest1, tiny)
-        elif code == RMSPROP:
-            rmsprop_pass(n, 2, w, g_, s_, w, s_, rate, decay, factor, beta2, rest2, epsilon, tiny)
-        else:
-            amsgrad_pass(
-                n, 4, w, g_, v_, s_, h_, w, v_, s_, h_, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2,
-                epsilon, tiny,
-            )  # fmt: skip
+        update_span(
+            code, n, advance(theta, k), advance(g, r * g_row), advance(v, k), advance(s, k), advance(h, k),
+            rate, rate1, scale2, decay, factor, beta1, beta2, epsilon, tiny,
+        )  # fmt: skip
 
 
 @op
