@@ -286,7 +286,7 @@ def compare_gradients(
 ) -> np.floating:
     """Check the arguments of `gradient_check_n`, and compare with the differences of `costs_around`."""
     X, Y = checks.labelled_examples(X, Y, parameters, "Y")
-    n_layers = checks.gradients(parameters, gradients, "gradients")
+    n_layers = checks.companions("gradients", parameters, gradients)
     epsilon = checks.difference_step(epsilon)
     names = parameter_names(n_layers)
     shapes = {name: parameters[name].shape for name in names}

@@ -132,7 +132,7 @@ def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -
     >>> print(update_parameters(parameters, grads, 0.5)["W1"])
     [[0.5 0. ]]
     """
-    checks.gradients(parameters, grads)
+    checks.companions("grads", parameters, grads)
     return layers.gradient_step(parameters, grads, checks.real_number("learning_rate", learning_rate))
 
 
