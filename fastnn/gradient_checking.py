@@ -24,7 +24,7 @@ from fastnn.kernels.course.gradient_check import BLOCK, cost_differences
 from fastnn.kernels.matmul.matrices import products
 from fastnn.reference import gradient_checking as reference
 from fastnn.reference.course import layers
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.gradient_checking import (
     backward_propagation,
     dictionary_to_vector,
@@ -52,14 +52,14 @@ __all__ = [
 @documented_as(reference.forward_propagation_n)
 def forward_propagation_n(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, parameters: Arrays
-) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+) -> tuple[np.floating, Cache]:
     X, Y = checks.labelled_examples(X, Y, parameters, "Y")
     A, cache = forward(layers.input_for(X, parameters), parameters)
     return 1.0 / X.shape[1] * total_cross_entropy(A, Y, skip_nan=False), cache
 
 
 @documented_as(reference.backward_propagation_n)
-def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
+def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:  # noqa: D103
     X, Y = checks.backward_arguments(X, Y, cache, 4)
     return backward(X, Y, cache, "dZ", "dA", mean=False)
 

@@ -4,7 +4,7 @@ Names, signatures and results are those of `fastnn.reference.optimization`; what
 reference's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +29,7 @@ from fastnn.course.updates import (
 from fastnn.optimizers import UpdateRule
 from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
-from fastnn.reference.course.recording import optimization_record
+from fastnn.reference.course.recording import Report, optimization_record
 from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 from fastnn.reference.optimization import (
     initialize_adam,
@@ -106,9 +106,7 @@ def model(  # noqa: D103
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
     # Not by `fastnn.optimizers`: the course takes any numbers.
     rule = {

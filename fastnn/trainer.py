@@ -165,9 +165,6 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_engine": None}
 
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        vars(self).update(attributes)
-
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)
 

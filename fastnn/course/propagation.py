@@ -19,7 +19,7 @@ from fastnn.kernels.course.forward import layer_forward
 from fastnn.kernels.course.losses import SQUARES_PER_SUM, cross_entropy, square_sum
 from fastnn.kernels.matmul.matrices import products
 from fastnn.reference.course import activations, layers, propagation
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 
 Twin = TypeVar("Twin", bound=Callable[..., object])
 
@@ -121,9 +121,7 @@ def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     return D, kept
 
 
-def forward(
-    X: np.ndarray, parameters: Arrays, keep_prob: float | None = None
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def forward(X: np.ndarray, parameters: Arrays, keep_prob: float | None = None) -> tuple[np.ndarray, Cache]:
     """Run LINEAR-RELU layers, with dropout if keep_prob is given, and a LINEAR-SIGMOID one on checked arguments."""
     n_layers = len(parameters) // 2
     A = X  # (n_x, m)
@@ -142,7 +140,7 @@ def forward(
 
 
 @documented_as(propagation.forward_propagation)
-def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, Cache]:
     X = checks.examples("X", X)
     checks.network(parameters, X.shape[0])
     return forward(layers.input_for(X, parameters), parameters)
@@ -217,7 +215,7 @@ def backward(
 
 
 @documented_as(propagation.backward_propagation)
-def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 4)
     return backward(X, Y, cache, "dz", "da", mean=True)
 

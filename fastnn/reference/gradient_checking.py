@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.activations import floating, relu, sigmoid
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.course.vectors import (
     column,
     dictionary_to_vector,
@@ -138,7 +138,7 @@ def gradient_check(x: float, theta: float, epsilon: float = 1e-7) -> np.floating
     return verdict(relative_difference(backward_propagation(x, theta), gradapprox))
 
 
-def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tuple[np.floating, Cache]:
     """Compute LINEAR -> RELU -> ... -> LINEAR -> SIGMOID and the mean cross-entropy.
 
     J = -1/m * sum of y log(a) + (1-y) log(1-a)
@@ -181,7 +181,7 @@ def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tup
     return _forward_n(layers.input_for(X, parameters), Y, parameters)
 
 
-def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     """Compute the gradients of `forward_propagation_n`, with the 1/m in dW and db only.
 
     dZ_L = A_L - Y, dW_l = 1/m dZ_l A_{l-1}^T, db_l = 1/m * sum of dZ_l over examples,
@@ -333,7 +333,7 @@ def verdict_n(difference: np.floating) -> np.floating:
     return difference
 
 
-def _forward_n(X: np.ndarray, Y: np.ndarray, parameters: Arrays) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+def _forward_n(X: np.ndarray, Y: np.ndarray, parameters: Arrays) -> tuple[np.floating, Cache]:
     """Do what `forward_propagation_n` does with checked arguments."""
     A, cache = layers.forward(X, parameters)  # (n_L, m)
     return 1.0 / X.shape[1] * np.sum(layers.cross_entropy(A, Y)), cache

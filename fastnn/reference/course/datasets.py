@@ -97,8 +97,7 @@ def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_2D_dataset(
-    path: str | os.PathLike[str] | None = None,
-    is_plot: bool = True,
+    path: str | os.PathLike[str] | None = None, is_plot: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the football data set.
 
