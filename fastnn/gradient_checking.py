@@ -61,7 +61,7 @@ def forward_propagation_n(  # noqa: D103
 @documented_as(reference.backward_propagation_n)
 def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:  # noqa: D103
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False)
+    return backward(X, Y, cache)
 
 
 @documented_as(reference.gradient_check_n)
@@ -102,18 +102,8 @@ def _costs_around(
     for first in range(0, n_parameters, step):
         part = np.empty((2, min(step, n_parameters - first)))
         launch(
-            cost_differences,
-            check_ns * part.shape[1],
-            products(theta.dtype),
-            *table,
-            X,
-            Y,
-            epsilon,
-            first,
-            part,
-            thetas,
-            acts,
-            terms,
-        )
+            cost_differences, check_ns * part.shape[1],
+            products(theta.dtype), *table, X, Y, epsilon, first, part, thetas, acts, terms,
+        )  # fmt: skip
         J[:, first : first + step] = part
     return J[0].reshape(-1, 1), J[1].reshape(-1, 1)

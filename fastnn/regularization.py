@@ -74,7 +74,7 @@ def compute_cost_with_regularization(  # noqa: D103
 @documented_as(reference.backward_propagation)
 def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:  # noqa: D103
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False)
+    return backward(X, Y, cache)
 
 
 @documented_as(reference.backward_propagation_with_regularization)
@@ -82,7 +82,7 @@ def backward_propagation_with_regularization(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, cache: Cache, lambd: float
 ) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, lambd=checks.l2_penalty(lambd))
+    return backward(X, Y, cache, lambd=checks.l2_penalty(lambd))
 
 
 @documented_as(reference.forward_propagation_with_dropout)
@@ -101,7 +101,7 @@ def backward_propagation_with_dropout(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, cache: Cache, keep_prob: float
 ) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 5)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, keep_prob=checks.keep_probability(keep_prob))
+    return backward(X, Y, cache, keep_prob=checks.keep_probability(keep_prob))
 
 
 @documented_as(reference.model)

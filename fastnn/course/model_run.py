@@ -15,11 +15,7 @@ from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.optimizers import UpdateRule
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.recording import Report
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.objective import Objective
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
+from fastnn.specs import Architecture, Objective, State, Training, aligned_zeros
 
 GRADIENT_DESCENT = UpdateRule("sgd")
 

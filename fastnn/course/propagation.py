@@ -162,13 +162,11 @@ def backward(
     X: np.ndarray,
     Y: np.ndarray,
     cache: Sequence[np.ndarray],
-    z: str,
-    a: str,
-    mean: bool,
+    mean: bool = False,
     lambd: float | None = None,
     keep_prob: float | None = None,
 ) -> Arrays:
-    """Go backward through all layers on checked arguments: keys z{l}, dW{l}, db{l}, a{l-1}.
+    """Go backward through all layers on checked arguments.
 
     With `mean` the 1/m sits inside dz of the output layer, otherwise in dW and db.
     """
@@ -183,6 +181,7 @@ def backward(
     table, A = products(dtype), ready(cache[-3], dtype)
     dZ = np.empty(A.shape, dtype)  # (n_L, m)
     launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
+    z, a = ("dz", "da") if mean else ("dZ", "dA")
     grads = {}
     for layer in range(len(stack), 0, -1):
         W = ready(stack[layer - 1][-2], dtype)  # (n_l, n_{l-1})
@@ -191,18 +190,9 @@ def backward(
         dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
         work_ns = FMA_NS * W.size * m
         launch(
-            weight_gradient,
-            work_ns + FRESH_NS * dW.size,
-            table,
-            dZ,
-            A_prev,
-            W,
-            scale,
-            lambd is not None,
-            (lambd or 0.0) / m,
-            dW,
-            db,
-        )
+            weight_gradient, work_ns + FRESH_NS * dW.size,
+            table, dZ, A_prev, W, scale, lambd is not None, (lambd or 0.0) / m, dW, db,
+        )  # fmt: skip
         grads[f"{z}{layer}"], grads[f"dW{layer}"], grads[f"db{layer}"] = dZ, dW, db
         if layer > 1:
             D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
@@ -217,7 +207,7 @@ def backward(
 @documented_as(propagation.backward_propagation)
 def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dz", "da", mean=True)
+    return backward(X, Y, cache, mean=True)
 
 
 def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:

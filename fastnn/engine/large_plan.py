@@ -13,7 +13,7 @@ from fastnn.kernels.matmul.weight_gradients import (
     tiles_over_examples,
     tiles_over_inputs,
 )
-from fastnn.specs.architecture import Architecture
+from fastnn.specs import Architecture
 
 __all__ = ["CHUNK", "large_plan"]
 

@@ -21,9 +21,7 @@ from fastnn.interrupts import Interrupts, imported
 from fastnn.kernels import layout as at
 from fastnn.network import Network
 from fastnn.optimizers import UpdateRule
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.training import Training
+from fastnn.specs import Architecture, Training, aligned_zeros
 
 __all__ = ["StochasticFit", "fit_lbfgs"]
 

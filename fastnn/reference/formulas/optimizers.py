@@ -7,8 +7,7 @@ are set to 0: a unit that died would keep denormal ones for ever, and processors
 import numpy as np
 
 from fastnn.optimizers import UpdateRule
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.state import State
+from fastnn.specs import Architecture, State
 
 __all__ = ["adam", "amsgrad", "clip", "momentum", "rmsprop", "sgd", "sgd_momentum", "update"]
 
