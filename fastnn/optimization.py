@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
+from fastnn.course import propagation
 from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
-from fastnn.course.propagation import (
-    backward_propagation,
-    documented_as,
-    forward_propagation,
-    predict,
-    predict_dec,
-    relu,
-    sigmoid,
-    total_cross_entropy,
-)
+from fastnn.course.propagation import backward_propagation, forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import (
     update_parameters_with_adam,
     update_parameters_with_gd,
@@ -72,12 +64,12 @@ __all__ = [
 _FIRST_SEED = 11
 
 
-@documented_as(reference.compute_cost)
+@propagation.documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
+    return propagation.total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
 
 
-@documented_as(reference.model)
+@propagation.documented_as(reference.model)
 def model(  # noqa: D103
     X: ArrayLike,
     Y: ArrayLike,

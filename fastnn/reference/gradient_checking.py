@@ -6,17 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.reference.course import layers
+from fastnn.reference.course import layers, vectors
 from fastnn.reference.course.activations import floating, relu, sigmoid
 from fastnn.reference.course.layers import Arrays, Cache
-from fastnn.reference.course.vectors import (
-    column,
-    dictionary_to_vector,
-    gradients_to_vector,
-    parameter_names,
-    unrolled,
-    vector_to_dictionary,
-)
+from fastnn.reference.course.vectors import dictionary_to_vector, gradients_to_vector, vector_to_dictionary
 
 __all__ = [
     "backward_propagation",
@@ -288,10 +281,10 @@ def compare_gradients(
     X, Y = checks.labelled_examples(X, Y, parameters, "Y")
     n_layers = checks.companions("gradients", parameters, gradients)
     epsilon = checks.difference_step(epsilon)
-    names = parameter_names(n_layers)
+    names = vectors.parameter_names(n_layers)
     shapes = {name: parameters[name].shape for name in names}
-    theta = column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)
-    grad = column([gradients[f"d{name}"] for name in names])  # (n, 1)
+    theta = vectors.column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)
+    grad = vectors.column([gradients[f"d{name}"] for name in names])  # (n, 1)
     J_plus, J_minus = costs_around(theta, shapes, floating(X), Y, epsilon)  # (n, 1)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)  # (n, 1)
     return verdict_n(relative_difference(grad, gradapprox))
@@ -306,8 +299,8 @@ def _costs_around(
         theta_plus, theta_minus = theta.copy(), theta.copy()
         theta_plus[i] += epsilon
         theta_minus[i] -= epsilon
-        J_plus[i], _ = _forward_n(X, Y, unrolled(theta_plus, shapes))
-        J_minus[i], _ = _forward_n(X, Y, unrolled(theta_minus, shapes))
+        J_plus[i], _ = _forward_n(X, Y, vectors.unrolled(theta_plus, shapes))
+        J_minus[i], _ = _forward_n(X, Y, vectors.unrolled(theta_minus, shapes))
     return J_plus, J_minus
 
 
