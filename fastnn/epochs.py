@@ -15,8 +15,6 @@ from fastnn.interrupts import Interrupts
 from fastnn.optimizers import LBFGS
 from fastnn.specs import State
 
-__all__ = ["Data", "Divergence", "EpochSums", "Fit"]
-
 # Checked examples, targets and weights.
 Data = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 

@@ -13,8 +13,6 @@ import numpy as np
 from fastnn.interrupts import imported
 from fastnn.reference.course.datasets import load_circles, load_moons
 
-__all__ = ["Data", "circles", "football", "football_file", "football_stand_in", "moons"]
-
 # Outline of the stand-in's field, and the noise around its boundary; see `football_stand_in`.
 _LEFT_BOTTOM, _RIGHT_TOP = np.array([-0.6, -0.65]), np.array([0.3, 0.55])
 _SPREAD = 0.11

@@ -19,8 +19,6 @@ from fastnn.kernels.program.entries import one
 from fastnn.kernels.program.ops import OPS, body, user_activation, user_loss
 from fastnn.specs import Architecture, State, Training
 
-__all__ = ["Columns", "Engine", "forget_oldest"]
-
 # Examples, in columns.
 Columns = np.ndarray | SparseColumns
 

@@ -15,8 +15,6 @@ from fastnn.kernels.matmul.weight_gradients import (
 )
 from fastnn.specs import Architecture
 
-__all__ = ["CHUNK", "large_plan"]
-
 # Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
 # of what the bits depend on, and nothing else than sizes and dtype may.
 CHUNK = 1024

@@ -7,8 +7,6 @@ from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
 from fastnn.specs import Architecture
 
-__all__ = ["is_small", "small_plan"]
-
 # A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.
 SMALL_NET = 8192
 

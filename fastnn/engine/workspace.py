@@ -21,8 +21,6 @@ from fastnn.losses import LOSS_NAMES, OUTPUTS, Loss
 from fastnn.optimizers import UPDATE_RULES
 from fastnn.specs import Architecture, State, Training, aligned_zeros
 
-__all__ = ["SparseColumns", "Table", "Workspace", "addresses"]
-
 # Ops that only these tasks call: a first training does not wait 1 s for their compilation.
 TASKS_OF = {
     at.OUTPUT_ONLY: (at.PREDICT, at.REMEMBER),

@@ -23,8 +23,6 @@ from fastnn.network import Network
 from fastnn.optimizers import UpdateRule
 from fastnn.specs import Architecture, Training, aligned_zeros
 
-__all__ = ["StochasticFit", "fit_lbfgs"]
-
 # What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
 # have no end, and a network that trains comes to some thousand times the guess.
 LARGEST_GRADIENT = 1e14

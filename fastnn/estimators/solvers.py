@@ -16,8 +16,6 @@ from fastnn.optimizers import AdamW, RMSProp, UpdateRule
 from fastnn.schedules import rates
 from fastnn.specs import Architecture, State, Training, aligned_zeros
 
-__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "random_stream", "rule_of"]
-
 # Engines that fits leave to later ones of the same network and parameters, and the size up to which they do: a short
 # fit would make workspaces, and try how many threads pay, for longer than it trains.
 KEPT_ENGINES = 8

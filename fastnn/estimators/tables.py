@@ -13,17 +13,6 @@ from fastnn.checks import refuse_masked
 from fastnn.engine.workspace import SparseColumns
 from fastnn.specs import Architecture
 
-__all__ = [
-    "checked_pair",
-    "checked_table",
-    "engine_columns",
-    "engine_targets",
-    "largest",
-    "refuse_other_than_numbers",
-    "refuse_times",
-    "require_format",
-]
-
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 REAL_KINDS = "fiub"
 

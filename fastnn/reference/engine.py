@@ -14,8 +14,6 @@ from fastnn.reference.formulas.optimizers import clip, update
 from fastnn.reference.formulas.philox import dropout_mask, permutation
 from fastnn.specs import Architecture, State, Training
 
-__all__ = ["Engine", "Session"]
-
 quiet = np.errstate(all="ignore")
 
 # Every layer's input and every hidden layer's slope, both after dropout; Z and A of the last layer.

@@ -7,8 +7,6 @@ from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.layers import Arrays, Cache
 
-__all__ = ["backward_propagation_with_dropout", "forward_propagation_with_dropout"]
-
 
 def forward_propagation_with_dropout(
     X: ArrayLike, parameters: Arrays, keep_prob: float = 0.5

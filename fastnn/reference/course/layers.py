@@ -11,8 +11,6 @@ import numpy as np
 
 from fastnn.reference.course.activations import floating, logistic
 
-__all__: list[str] = []
-
 Arrays = dict[str, np.ndarray]
 # What a forward pass leaves to the backward pass.
 Cache = tuple[np.ndarray, ...]

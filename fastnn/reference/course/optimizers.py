@@ -7,14 +7,6 @@ from fastnn.reference.course import layers
 from fastnn.reference.course.activations import floating
 from fastnn.reference.course.layers import Arrays
 
-__all__ = [
-    "initialize_adam",
-    "initialize_velocity",
-    "update_parameters_with_adam",
-    "update_parameters_with_gd",
-    "update_parameters_with_momentum",
-]
-
 
 def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
     """Take one step of gradient descent, W_l = W_l - learning_rate dW_l, and likewise b_l.

@@ -7,8 +7,6 @@ from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.layers import Arrays, Cache
 
-__all__ = ["backward_propagation", "forward_propagation", "predict", "predict_dec", "update_parameters"]
-
 
 def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, Cache]:
     """Compute LINEAR -> RELU -> ... -> LINEAR -> SIGMOID for all examples.

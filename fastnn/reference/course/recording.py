@@ -6,8 +6,6 @@ import numpy as np
 
 from fastnn.reference.course.figures import draw_costs
 
-__all__ = ["CostRecord", "Report", "initialization_record", "optimization_record", "regularization_record"]
-
 # Called with iteration (epoch), cost, and the learning rate from then on.
 Report = Callable[[int, float | np.floating, float], None]
 

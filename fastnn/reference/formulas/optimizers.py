@@ -9,8 +9,6 @@ import numpy as np
 from fastnn.optimizers import UpdateRule
 from fastnn.specs import Architecture, State
 
-__all__ = ["adam", "amsgrad", "clip", "momentum", "rmsprop", "sgd", "sgd_momentum", "update"]
-
 SMALLEST_POWER = 1e-300
 
 
