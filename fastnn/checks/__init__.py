@@ -23,7 +23,6 @@ from fastnn.checks.course import (
     propagation_cache,
 )
 from fastnn.checks.data import (
-    SMALLEST_TOTAL,
     columns,
     example_weights,
     examples,
