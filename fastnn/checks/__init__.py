@@ -48,4 +48,4 @@ from fastnn.checks.scalars import (
     seed64,
     thread_count,
 )
-from fastnn.checks.settings import CheckedSettings
+from fastnn.checks.settings import CheckedSettings as CheckedSettings  # users' type checkers, too, look for this base
