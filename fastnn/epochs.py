@@ -13,9 +13,7 @@ from fastnn.engine.slices import Slices
 from fastnn.history import History
 from fastnn.interrupts import Interrupts
 from fastnn.optimizers import LBFGS
-from fastnn.specs.state import State
-
-__all__ = ["Data", "Divergence", "EpochSums", "Fit"]
+from fastnn.specs import State
 
 # Checked examples, targets and weights.
 Data = tuple[np.ndarray, np.ndarray, np.ndarray | None]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs import aligned_zeros
 from fastnn.trainer import Trainer
 
 __all__ = ["gradient_check"]

@@ -8,23 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.propagation import (
-    FMA_NS,
-    SIGMOID_NS,
-    backward,
-    documented_as,
-    forward,
-    relu,
-    sigmoid,
-    total_cross_entropy,
-)
+from fastnn.course import propagation
+from fastnn.course.propagation import relu, sigmoid
 from fastnn.engine.runtime import available_threads, launch
 from fastnn.engine.slices import SLICE_SECONDS
 from fastnn.kernels.course.gradient_check import BLOCK, cost_differences
 from fastnn.kernels.matmul.matrices import products
 from fastnn.reference import gradient_checking as reference
 from fastnn.reference.course import layers
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.gradient_checking import (
     backward_propagation,
     dictionary_to_vector,
@@ -49,22 +41,22 @@ __all__ = [
 ]
 
 
-@documented_as(reference.forward_propagation_n)
+@propagation.documented_as(reference.forward_propagation_n)
 def forward_propagation_n(  # noqa: D103
     X: ArrayLike, Y: ArrayLike, parameters: Arrays
-) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+) -> tuple[np.floating, Cache]:
     X, Y = checks.labelled_examples(X, Y, parameters, "Y")
-    A, cache = forward(layers.input_for(X, parameters), parameters)
-    return 1.0 / X.shape[1] * total_cross_entropy(A, Y, skip_nan=False), cache
+    A, cache = propagation.forward(layers.input_for(X, parameters), parameters)
+    return 1.0 / X.shape[1] * propagation.total_cross_entropy(A, Y, skip_nan=False), cache
 
 
-@documented_as(reference.backward_propagation_n)
-def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
+@propagation.documented_as(reference.backward_propagation_n)
+def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:  # noqa: D103
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False)
+    return propagation.backward(X, Y, cache)
 
 
-@documented_as(reference.gradient_check_n)
+@propagation.documented_as(reference.gradient_check_n)
 def gradient_check_n(  # noqa: D103
     parameters: Arrays, gradients: Arrays, X: ArrayLike, Y: ArrayLike, epsilon: float = 1e-7
 ) -> np.floating:
@@ -95,25 +87,15 @@ def _costs_around(
     thetas = np.repeat(theta.reshape(1, -1), threads, axis=0)
     acts = np.zeros((threads, sum(sizes) * BLOCK))
     terms = np.zeros((threads, Y.size))
-    check_ns = 2 * X.shape[1] * (FMA_NS * n_parameters + SIGMOID_NS * sum(sizes[1:]))
+    check_ns = 2 * X.shape[1] * (propagation.FMA_NS * n_parameters + propagation.SIGMOID_NS * sum(sizes[1:]))
     J = np.empty((2, n_parameters))
     # In slices, for Ctrl-C is seen only between calls.
     step = max(1, int(SLICE_SECONDS * 1e9 / check_ns))
     for first in range(0, n_parameters, step):
         part = np.empty((2, min(step, n_parameters - first)))
         launch(
-            cost_differences,
-            check_ns * part.shape[1],
-            products(theta.dtype),
-            *table,
-            X,
-            Y,
-            epsilon,
-            first,
-            part,
-            thetas,
-            acts,
-            terms,
-        )
+            cost_differences, check_ns * part.shape[1],
+            products(theta.dtype), *table, X, Y, epsilon, first, part, thetas, acts, terms,
+        )  # fmt: skip
         J[:, first : first + step] = part
     return J[0].reshape(-1, 1), J[1].reshape(-1, 1)

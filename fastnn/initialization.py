@@ -4,30 +4,19 @@ Names, signatures and results are those of `fastnn.reference.initialization`; wh
 reference's own.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining, without_rate
-from fastnn.course.propagation import (
-    backward_propagation,
-    documented_as,
-    forward_propagation,
-    mean_cross_entropy,
-    predict,
-    predict_dec,
-    relu,
-    sigmoid,
-)
+from fastnn.course import propagation
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
+from fastnn.course.propagation import backward_propagation, forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import update_parameters
 from fastnn.reference import initialization as reference
 from fastnn.reference.course.layers import Arrays
-from fastnn.reference.course.recording import initialization_record
+from fastnn.reference.course.recording import Report, initialization_record
 from fastnn.reference.course.settings import Initialization, InitializationSettings
 from fastnn.reference.initialization import (
-    INITIALIZERS,
     initialize_parameters_he,
     initialize_parameters_random,
     initialize_parameters_xavier,
@@ -55,12 +44,12 @@ __all__ = [
 ]
 
 
-@documented_as(reference.compute_loss)
+@propagation.documented_as(reference.compute_loss)
 def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
+    return propagation.mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
-@documented_as(reference.model)
+@propagation.documented_as(reference.model)
 def model(  # noqa: D103
     X: ArrayLike,
     Y: ArrayLike,
@@ -78,10 +67,8 @@ def model(  # noqa: D103
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Callable[[int, float], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
-    parameters = INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
+    parameters = reference.INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
     training = CourseTraining(parameters, X, Y, GRADIENT_DESCENT, skip_nan=True)
-    return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)
+    return training.run(settings.num_iterations, settings.learning_rate, report, 1000)

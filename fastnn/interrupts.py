@@ -8,8 +8,6 @@ import sys
 import threading
 from types import FrameType, ModuleType, TracebackType
 
-__all__ = ["Interrupts", "held", "imported"]
-
 # All of the main thread, which alone gets signals: whether someone has replaced Python's handler; holds within each
 # other; whether Ctrl-C came meanwhile, or ended a training within a callback of another; which thread it is.
 _replaced = False

@@ -13,8 +13,7 @@ from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
 from fastnn.initializers import Initializer, draw_weights
 from fastnn.interrupts import imported
 from fastnn.losses import OUTPUTS, Output, name_of
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
+from fastnn.specs import Architecture, aligned_zeros
 
 __all__ = ["ForwardCache", "Network"]
 

@@ -4,23 +4,15 @@ Names, signatures and results are those of `fastnn.reference.optimization`; what
 reference's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
+from fastnn.course import propagation
 from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
-from fastnn.course.propagation import (
-    backward_propagation,
-    documented_as,
-    forward_propagation,
-    predict,
-    predict_dec,
-    relu,
-    sigmoid,
-    total_cross_entropy,
-)
+from fastnn.course.propagation import backward_propagation, forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import (
     update_parameters_with_adam,
     update_parameters_with_gd,
@@ -29,7 +21,7 @@ from fastnn.course.updates import (
 from fastnn.optimizers import UpdateRule
 from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
-from fastnn.reference.course.recording import optimization_record
+from fastnn.reference.course.recording import Report, optimization_record
 from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 from fastnn.reference.optimization import (
     initialize_adam,
@@ -72,12 +64,12 @@ __all__ = [
 _FIRST_SEED = 11
 
 
-@documented_as(reference.compute_cost)
+@propagation.documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
+    return propagation.total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
 
 
-@documented_as(reference.model)
+@propagation.documented_as(reference.model)
 def model(  # noqa: D103
     X: ArrayLike,
     Y: ArrayLike,
@@ -106,9 +98,7 @@ def model(  # noqa: D103
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
     # Not by `fastnn.optimizers`: the course takes any numbers.
     rule = {

@@ -123,7 +123,6 @@ class SGD(Descent):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
     """
 
-    learning_rate: LearningRate
     momentum: float = 0.0
     nesterov: bool = False
 
@@ -172,7 +171,6 @@ class Momentum(Descent):
     Momentum(learning_rate=0.01, beta=0.9)
     """
 
-    learning_rate: LearningRate
     beta: float = 0.9
 
     def __post_init__(self) -> None:
@@ -232,16 +230,16 @@ class RMSProp(Descent):
         return UpdateRule("rmsprop", "s", beta2=self.rho, epsilon=self.epsilon)
 
 
+@dataclass(frozen=True)
 class _Moments(Descent):
-    """The checks that Adam and its variants share."""
+    """What Adam and its variants share: settings, and their checks."""
 
-    __slots__ = ()
+    learning_rate: LearningRate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
 
-    beta1: float
-    beta2: float
-    epsilon: float
-
-    def _check_moments(self) -> None:
+    def __post_init__(self) -> None:
         self._checked(
             learning_rate=checks.learning_rate(self.learning_rate),
             beta1=checks.decay_factor("beta1", self.beta1),
@@ -283,14 +281,6 @@ class Adam(_Moments):
     Adam(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)
     """
 
-    learning_rate: LearningRate = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        self._check_moments()
-
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
         return UpdateRule("adam", "vs", self.beta1, self.beta2, self.epsilon)
@@ -327,14 +317,6 @@ class AMSGrad(_Moments):
     >>> AMSGrad(1e-3)
     AMSGrad(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)
     """
-
-    learning_rate: LearningRate = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        self._check_moments()
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -378,14 +360,10 @@ class AdamW(_Moments):
     AdamW(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.01)
     """
 
-    learning_rate: LearningRate = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
-        self._check_moments()
+        super().__post_init__()
         self._checked(weight_decay=checks.not_negative("weight_decay", self.weight_decay))
 
     def rule(self) -> UpdateRule:

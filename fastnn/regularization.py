@@ -4,30 +4,18 @@ Names, signatures and results are those of `fastnn.reference.regularization`; wh
 reference's own.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining, without_rate
-from fastnn.course.propagation import (
-    backward,
-    documented_as,
-    forward,
-    forward_propagation,
-    mean_cross_entropy,
-    predict,
-    predict_dec,
-    relu,
-    sigmoid,
-    squared_weights,
-)
+from fastnn.course import propagation
+from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
+from fastnn.course.propagation import forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import update_parameters
 from fastnn.reference import regularization as reference
 from fastnn.reference.course import layers
-from fastnn.reference.course.layers import Arrays
-from fastnn.reference.course.recording import regularization_record
+from fastnn.reference.course.layers import Arrays, Cache
+from fastnn.reference.course.recording import Report, regularization_record
 from fastnn.reference.course.settings import RegularizationSettings
 from fastnn.reference.regularization import (
     initialize_parameters,
@@ -57,56 +45,56 @@ __all__ = [
 ]
 
 
-@documented_as(reference.compute_cost)
+@propagation.documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
-    return mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
+    return propagation.mean_cross_entropy(*checks.outputs_and_labels("a3", a3, Y))
 
 
-@documented_as(reference.compute_cost_with_regularization)
+@propagation.documented_as(reference.compute_cost_with_regularization)
 def compute_cost_with_regularization(  # noqa: D103
     A3: ArrayLike, Y: ArrayLike, parameters: Arrays, lambd: float
 ) -> np.floating:
     A3, Y = checks.outputs_and_labels("A3", A3, Y)
     checks.parameter_arrays(parameters)
     penalty = checks.l2_penalty(lambd) / (2 * Y.shape[1])
-    cost: np.floating = mean_cross_entropy(A3, Y) + penalty * squared_weights(parameters)
+    cost: np.floating = propagation.mean_cross_entropy(A3, Y) + penalty * propagation.squared_weights(parameters)
     return cost
 
 
-@documented_as(reference.backward_propagation)
-def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:  # noqa: D103
+@propagation.documented_as(reference.backward_propagation)
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:  # noqa: D103
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False)
+    return propagation.backward(X, Y, cache)
 
 
-@documented_as(reference.backward_propagation_with_regularization)
+@propagation.documented_as(reference.backward_propagation_with_regularization)
 def backward_propagation_with_regularization(  # noqa: D103
-    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], lambd: float
+    X: ArrayLike, Y: ArrayLike, cache: Cache, lambd: float
 ) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, lambd=checks.l2_penalty(lambd))
+    return propagation.backward(X, Y, cache, lambd=checks.l2_penalty(lambd))
 
 
-@documented_as(reference.forward_propagation_with_dropout)
+@propagation.documented_as(reference.forward_propagation_with_dropout)
 def forward_propagation_with_dropout(  # noqa: D103
     X: ArrayLike, parameters: Arrays, keep_prob: float = 0.5
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+) -> tuple[np.ndarray, Cache]:
     X = checks.examples("X", X)
     checks.network(parameters, X.shape[0])
     keep_prob = checks.keep_probability(keep_prob)
     np.random.seed(1)
-    return forward(layers.input_for(X, parameters), parameters, keep_prob)
+    return propagation.forward(layers.input_for(X, parameters), parameters, keep_prob)
 
 
-@documented_as(reference.backward_propagation_with_dropout)
+@propagation.documented_as(reference.backward_propagation_with_dropout)
 def backward_propagation_with_dropout(  # noqa: D103
-    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], keep_prob: float
+    X: ArrayLike, Y: ArrayLike, cache: Cache, keep_prob: float
 ) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 5)
-    return backward(X, Y, cache, "dZ", "dA", mean=False, keep_prob=checks.keep_probability(keep_prob))
+    return propagation.backward(X, Y, cache, keep_prob=checks.keep_probability(keep_prob))
 
 
-@documented_as(reference.model)
+@propagation.documented_as(reference.model)
 def model(  # noqa: D103
     X: ArrayLike,
     Y: ArrayLike,
@@ -125,9 +113,7 @@ def model(  # noqa: D103
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Callable[[int, float], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     lambd, keep_prob = settings.lambd, settings.keep_prob
     sizes = [X.shape[0], 20, 3, 1]
@@ -140,4 +126,4 @@ def _train(
     training = CourseTraining(
         parameters, X, Y, GRADIENT_DESCENT, lambd=lambd, masks=masks, keep_prob=keep_prob, skip_nan=True
     )
-    return training.run(settings.num_iterations, settings.learning_rate, without_rate(report), 1000)
+    return training.run(settings.num_iterations, settings.learning_rate, report, 1000)

@@ -21,9 +21,7 @@ from fastnn.losses import BOUNDED_TARGETS, Loss, check_targets, checked_loss, na
 from fastnn.network import Network
 from fastnn.optimizers import LBFGS, Adam, Descent, Optimizer
 from fastnn.schedules import Schedule, rates
-from fastnn.specs.objective import Objective, dropout_rates
-from fastnn.specs.state import State
-from fastnn.specs.training import Training, check_combination
+from fastnn.specs import Objective, State, Training, check_combination, dropout_rates
 
 __all__ = ["History", "Trainer", "train"]
 
@@ -164,9 +162,6 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_engine": None}
-
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        vars(self).update(attributes)
 
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)

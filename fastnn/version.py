@@ -2,8 +2,6 @@
 
 from importlib import metadata
 
-__all__ = ["installed_version"]
-
 
 def installed_version() -> str:
     """Return it as installers know it, or a stand-in where the package runs from its source folder."""

@@ -425,7 +425,7 @@ def test_network_returns_the_depth_and_takes_subclasses():
 def test_updates_do_not_need_layers_that_fit():
     parameters = {"W1": np.ones((2, 3)), "b1": np.ones((2, 1)), "W2": np.ones((3, 3)), "b2": np.ones((3, 1))}
     grads = {f"d{name}": array for name, array in parameters.items()}
-    assert checks.gradients(parameters, grads) == 2
+    assert checks.companions("grads", parameters, grads) == 2
     with pytest.raises(ValueError, match="W2 must have as many columns as W1 has rows, 2"):
         checks.network(parameters)
 
@@ -436,8 +436,8 @@ def test_careful_ways_accept_what_is_good():
     cache = tuple(array.view(np.memmap) for array in g.cache)
     assert checks.propagation_cache(cache, 4, g.X, g.Y) == 3
     grads = {name: array.view(np.memmap) for name, array in g.grads.items()}
-    assert checks.gradients(g.parameters, grads) == 3
-    assert checks.moments("v", g.parameters, grads) == 3
+    assert checks.companions("grads", g.parameters, grads) == 3
+    assert checks.companions("v", g.parameters, grads) == 3
     masked = tuple(array.view(np.memmap) for array in g.masked)
     assert checks.propagation_cache(masked, 5, g.X, g.Y) == 3
 

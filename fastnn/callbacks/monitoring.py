@@ -5,8 +5,6 @@ from warnings import warn
 from fastnn import checks
 from fastnn.history import History
 
-__all__ = ["checked_monitor", "monitored_value", "recorded_monitor", "warn_of_no_best"]
-
 # Where nobody says which, the first that a training records.
 MONITORED = ("validation_score", "validation_loss", "loss")
 

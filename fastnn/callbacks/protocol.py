@@ -7,8 +7,6 @@ from typing import Any, Protocol
 from fastnn.history import History
 from fastnn.network import Network
 
-__all__ = ["Callback", "Owner", "network_of", "running"]
-
 
 class Owner(Protocol):
     """What a training belongs to, as far as the callbacks here know it: a trainer, or an estimator."""

@@ -5,34 +5,24 @@ alone. Good input leaves after a few attribute reads: nothing here looks at elem
 at integer labels and `example_weights`, and what was wrong is worked out in helpers that only bad input reaches.
 """
 
-from fastnn.checks.arrays import (
-    real_array,
-    refuse_masked,
-    require_finite,
-)
-from fastnn.checks.callables import (
-    functions,
-    needed_module,
-    pair_function,
-)
+from fastnn.checks.arrays import real_array, refuse_masked, require_finite
+from fastnn.checks.callables import functions, needed_module, pair_function
 from fastnn.checks.course import (
     backward_arguments,
+    companions,
     decay_rule,
     difference_step,
     gradient_arrays,
-    gradients,
     keep_probability,
     l2_penalty,
     labelled_examples,
     layer_keys,
-    moments,
     network,
     one_regularizer,
     parameter_arrays,
     propagation_cache,
 )
 from fastnn.checks.data import (
-    SMALLEST_TOTAL,
     columns,
     example_weights,
     examples,
@@ -58,53 +48,4 @@ from fastnn.checks.scalars import (
     seed64,
     thread_count,
 )
-from fastnn.checks.settings import (
-    CheckedSettings,
-)
-
-__all__ = [
-    "SMALLEST_TOTAL",
-    "CheckedSettings",
-    "backward_arguments",
-    "columns",
-    "count",
-    "decay_factor",
-    "decay_rule",
-    "difference_step",
-    "example_weights",
-    "examples",
-    "finite_number",
-    "flag",
-    "float_dtype",
-    "functions",
-    "gradient_arrays",
-    "gradients",
-    "keep_probability",
-    "l2_penalty",
-    "labelled_examples",
-    "labels",
-    "layer_keys",
-    "layer_sizes",
-    "layers_for_data",
-    "learning_rate",
-    "legacy_seed",
-    "moments",
-    "needed_module",
-    "network",
-    "not_negative",
-    "one_of",
-    "one_regularizer",
-    "outputs_and_labels",
-    "pair_function",
-    "parameter_arrays",
-    "positive_number",
-    "propagation_cache",
-    "real_array",
-    "real_number",
-    "refuse_masked",
-    "require_finite",
-    "seed64",
-    "targets",
-    "thread_count",
-    "training_data",
-]
+from fastnn.checks.settings import CheckedSettings as CheckedSettings  # users' type checkers, too, look for this base

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +66,33 @@ def parameter_arrays(parameters: Mapping[str, np.ndarray]) -> int:
     return n_layers
 
 
-def gradients(parameters: Mapping[str, np.ndarray], grads: Mapping[str, np.ndarray], name: str = "grads") -> int:
-    """Check that every parameter has a gradient of its shape, and return L."""
-    return _companions(name, parameters, grads)
+def companions(owner: str, parameters: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray]) -> int:
+    """Check that ``arrays``, gradients or moments, has an entry of every parameter's shape, and return L."""
+    try:
+        keys = layer_keys[len(parameters)]
+        for weight, bias, d_weight, d_bias in keys:
+            W, dW = parameters[weight], arrays[d_weight]
+            if not (type(W) is type(dW) is ndarray and W.shape == dW.shape and W.size):
+                break
+            if not (W.dtype is dW.dtype is FLOAT64 or (W.dtype.kind in REAL_KINDS and dW.dtype.kind in REAL_KINDS)):
+                break
+            b, db = parameters[bias], arrays[d_bias]
+            if not (type(b) is type(db) is ndarray and b.shape == db.shape and b.size):
+                break
+            if not (b.dtype is db.dtype is FLOAT64 or (b.dtype.kind in REAL_KINDS and db.dtype.kind in REAL_KINDS)):
+                break
+        else:
+            return len(keys)
+    except (KeyError, TypeError, IndexError):
+        pass  # the careful way below says what was wrong
+    n_layers = _layer_count(parameters)
+    for weight, bias, d_weight, d_bias in layer_keys[2 * n_layers]:
+        for key, d_key in ((weight, d_weight), (bias, d_bias)):
+            shape = _stored_array("parameters", parameters, key).shape
+            given = _stored_array(owner, arrays, d_key).shape
+            if given != shape:
+                raise ValueError(f"{owner}[{d_key!r}] must have the shape of {key}, {shape}, got shape {given}")
+    return n_layers
 
 
 def gradient_arrays(name: str, grads: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -79,11 +103,6 @@ def gradient_arrays(name: str, grads: Mapping[str, np.ndarray]) -> list[np.ndarr
         arrays += [_stored_array(name, grads, f"dW{layer}"), _stored_array(name, grads, f"db{layer}")]
         layer += 1
     return arrays
-
-
-def moments(name: str, parameters: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]) -> int:
-    """Check that every parameter has a moment (velocity) of its shape, and return L."""
-    return _companions(name, parameters, values)
 
 
 def propagation_cache(cache: Sequence[np.ndarray], entries: int, X: np.ndarray, Y: np.ndarray) -> int:
@@ -177,7 +196,9 @@ def _stored_array(owner: str, arrays: Any, key: str) -> np.ndarray:
     try:
         array = arrays[key]
     except (KeyError, TypeError, IndexError):
-        _explain_missing(owner, arrays, key)
+        if not isinstance(arrays, Mapping):
+            raise TypeError(f"{owner} must be a dict, got {type(arrays).__name__}") from None
+        raise ValueError(f"{owner} must hold {key!r}, got {list(arrays)}") from None
     if not isinstance(array, np.ndarray) or isinstance(array, OTHER_ARITHMETIC):
         raise TypeError(f"{owner}[{key!r}] must be an array, got {type(array).__name__}")
     if array.dtype is not FLOAT64 and array.dtype.kind not in REAL_KINDS:
@@ -185,35 +206,6 @@ def _stored_array(owner: str, arrays: Any, key: str) -> np.ndarray:
     if not array.size:
         raise ValueError(f"{owner}[{key!r}] must not be empty, got shape {array.shape}")
     return array
-
-
-def _companions(owner: str, parameters: Any, arrays: Any) -> int:
-    """Check that ``arrays`` has an entry of equal shape for every parameter; return L."""
-    try:
-        keys = layer_keys[len(parameters)]
-        for weight, bias, d_weight, d_bias in keys:
-            W, dW = parameters[weight], arrays[d_weight]
-            if not (type(W) is type(dW) is ndarray and W.shape == dW.shape and W.size):
-                break
-            if not (W.dtype is dW.dtype is FLOAT64 or (W.dtype.kind in REAL_KINDS and dW.dtype.kind in REAL_KINDS)):
-                break
-            b, db = parameters[bias], arrays[d_bias]
-            if not (type(b) is type(db) is ndarray and b.shape == db.shape and b.size):
-                break
-            if not (b.dtype is db.dtype is FLOAT64 or (b.dtype.kind in REAL_KINDS and db.dtype.kind in REAL_KINDS)):
-                break
-        else:
-            return len(keys)
-    except (KeyError, TypeError, IndexError):
-        pass  # the careful way below says what was wrong
-    n_layers = _layer_count(parameters)
-    for weight, bias, d_weight, d_bias in layer_keys[2 * n_layers]:
-        for key, d_key in ((weight, d_weight), (bias, d_bias)):
-            shape = _stored_array("parameters", parameters, key).shape
-            given = _stored_array(owner, arrays, d_key).shape
-            if given != shape:
-                raise ValueError(f"{owner}[{d_key!r}] must have the shape of {key}, {shape}, got shape {given}")
-    return n_layers
 
 
 def _cache_fits(
@@ -246,13 +238,6 @@ def _cache_fits(
         n_previous = n_l
         place += 4
     return True
-
-
-def _explain_missing(owner: str, arrays: Any, key: str) -> NoReturn:
-    """Raise for a dict that is none or lacks a key."""
-    if not isinstance(arrays, Mapping):
-        raise TypeError(f"{owner} must be a dict, got {type(arrays).__name__}") from None
-    raise ValueError(f"{owner} must hold {key!r}, got {list(arrays)}") from None
 
 
 def _careful_network(parameters: Any, n_x: int | None) -> int:

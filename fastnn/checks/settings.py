@@ -1,7 +1,5 @@
 """Frozen settings that store what was checked."""
 
-__all__ = ["CheckedSettings"]
-
 
 class CheckedSettings:
     """Base of frozen dataclasses whose `__post_init__` checks what they were given."""

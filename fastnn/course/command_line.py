@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from fastnn.course.datasets import Data
     from fastnn.course.experiments import Experiment, Outcome
 
-__all__ = ["PROGRAM", "main"]
-
 PROGRAM = "python -m fastnn"
 NEEDED = {"sklearn": "scikit-learn", "scipy": "scipy", "matplotlib": "matplotlib", "tqdm": "tqdm"}
 WIDTH = 110

@@ -1,7 +1,7 @@
 """The data of the experiments, as arrays and nothing else: the notebooks' loaders draw a scatter too.
 
-Circles and moons equal those of `load_dataset` number by number. The football data set belongs to the course and
-does not come with fastnn; `football_stand_in` has its shape where it is not at hand.
+Circles and moons are those of `load_dataset`. The football data set belongs to the course and does not come with
+fastnn; `football_stand_in` has its shape where it is not at hand.
 """
 
 import os
@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastnn.interrupts import imported
-
-__all__ = ["Data", "circles", "football", "football_file", "football_stand_in", "moons"]
+from fastnn.reference.course.datasets import load_circles, load_moons
 
 # Outline of the stand-in's field, and the noise around its boundary; see `football_stand_in`.
 _LEFT_BOTTOM, _RIGHT_TOP = np.array([-0.6, -0.65]), np.array([0.3, 0.55])
@@ -68,12 +67,7 @@ def circles() -> Data:
     >>> circles().train_X.shape
     (2, 300)
     """
-    make_circles = imported("sklearn.datasets").make_circles
-    np.random.seed(1)
-    train_X, train_Y = make_circles(n_samples=300, noise=0.05)
-    np.random.seed(2)
-    test_X, test_Y = make_circles(n_samples=100, noise=0.05)
-    return Data(train_X.T, train_Y.reshape(1, -1), test_X.T, test_Y.reshape(1, -1))
+    return Data(*load_circles(is_plot=False))
 
 
 def moons() -> Data:
@@ -98,10 +92,7 @@ def moons() -> Data:
     >>> moons().train_X.shape
     (2, 300)
     """
-    make_moons = imported("sklearn.datasets").make_moons
-    np.random.seed(3)
-    X, Y = make_moons(n_samples=300, noise=0.2)
-    return Data(X.T, Y.reshape(1, -1))
+    return Data(*load_moons(is_plot=False))
 
 
 def football_file(path: str | os.PathLike[str] | None = None) -> Path | None:

@@ -19,8 +19,6 @@ from fastnn.course.datasets import Data
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.settings import SETTINGS
 
-__all__ = ["COMPILED", "EXPERIMENTS", "REFERENCE", "Curve", "Experiment", "Outcome", "run", "train", "warm_up"]
-
 COMPILED, REFERENCE = "fastnn", "fastnn.reference"
 
 # Both sides are timed in turns and the best of each counts, so that a passing load does not decide.

@@ -18,8 +18,6 @@ from matplotlib.patches import Patch
 from fastnn.course import experiments
 from fastnn.course.experiments import Outcome
 
-__all__ = ["cost_curves", "decision_boundaries"]
-
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _CURVES = (("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"))
 _CLASSES = (("#0072B2", "#BFDDF0", "o"), ("#D55E00", "#F8D9BF", "^"))

@@ -14,11 +14,8 @@ from fastnn.kernels.course import ops
 from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.optimizers import UpdateRule
 from fastnn.reference.course.layers import Arrays
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.objective import Objective
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
+from fastnn.reference.course.recording import Report
+from fastnn.specs import Architecture, Objective, State, Training, aligned_zeros
 
 GRADIENT_DESCENT = UpdateRule("sgd")
 
@@ -36,11 +33,6 @@ def _unflat(theta: np.ndarray, parameters: Arrays) -> Arrays:
         result[name] = theta[start : start + array.size].reshape(array.shape).copy()
         start += array.size
     return result
-
-
-def without_rate(report: Callable[[int, float], None] | None) -> Callable[[int, float, float], None] | None:
-    """Return a report that leaves out the learning rate."""
-    return None if report is None else lambda epoch, cost, rate: report(epoch, cost)
 
 
 class _CourseEngine(Engine):
@@ -124,7 +116,7 @@ class CourseTraining:
         self,
         n_epochs: int,
         rate: float,
-        report: Callable[[int, float, float], None] | None,
+        report: Report | None,
         report_every: int,
         next_rate: Callable[[int], float] | None = None,
     ) -> Arrays:

@@ -19,7 +19,7 @@ from fastnn.kernels.course.forward import layer_forward
 from fastnn.kernels.course.losses import SQUARES_PER_SUM, cross_entropy, square_sum
 from fastnn.kernels.matmul.matrices import products
 from fastnn.reference.course import activations, layers, propagation
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 
 Twin = TypeVar("Twin", bound=Callable[..., object])
 
@@ -121,9 +121,7 @@ def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     return D, kept
 
 
-def forward(
-    X: np.ndarray, parameters: Arrays, keep_prob: float | None = None
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def forward(X: np.ndarray, parameters: Arrays, keep_prob: float | None = None) -> tuple[np.ndarray, Cache]:
     """Run LINEAR-RELU layers, with dropout if keep_prob is given, and a LINEAR-SIGMOID one on checked arguments."""
     n_layers = len(parameters) // 2
     A = X  # (n_x, m)
@@ -142,7 +140,7 @@ def forward(
 
 
 @documented_as(propagation.forward_propagation)
-def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, Cache]:
     X = checks.examples("X", X)
     checks.network(parameters, X.shape[0])
     return forward(layers.input_for(X, parameters), parameters)
@@ -164,13 +162,11 @@ def backward(
     X: np.ndarray,
     Y: np.ndarray,
     cache: Sequence[np.ndarray],
-    z: str,
-    a: str,
-    mean: bool,
+    mean: bool = False,
     lambd: float | None = None,
     keep_prob: float | None = None,
 ) -> Arrays:
-    """Go backward through all layers on checked arguments: keys z{l}, dW{l}, db{l}, a{l-1}.
+    """Go backward through all layers on checked arguments.
 
     With `mean` the 1/m sits inside dz of the output layer, otherwise in dW and db.
     """
@@ -185,6 +181,7 @@ def backward(
     table, A = products(dtype), ready(cache[-3], dtype)
     dZ = np.empty(A.shape, dtype)  # (n_L, m)
     launch(output_delta, RELU_NS * A.size, A, ready(Y, dtype), 1.0 / m if mean else 1.0, dZ)
+    z, a = ("dz", "da") if mean else ("dZ", "dA")
     grads = {}
     for layer in range(len(stack), 0, -1):
         W = ready(stack[layer - 1][-2], dtype)  # (n_l, n_{l-1})
@@ -193,18 +190,9 @@ def backward(
         dW, db = np.empty(W.shape, dtype), np.empty((W.shape[0], 1), dtype)
         work_ns = FMA_NS * W.size * m
         launch(
-            weight_gradient,
-            work_ns + FRESH_NS * dW.size,
-            table,
-            dZ,
-            A_prev,
-            W,
-            scale,
-            lambd is not None,
-            (lambd or 0.0) / m,
-            dW,
-            db,
-        )
+            weight_gradient, work_ns + FRESH_NS * dW.size,
+            table, dZ, A_prev, W, scale, lambd is not None, (lambd or 0.0) / m, dW, db,
+        )  # fmt: skip
         grads[f"{z}{layer}"], grads[f"dW{layer}"], grads[f"db{layer}"] = dZ, dW, db
         if layer > 1:
             D = _NO_MASK if keep_prob is None else ready(below[1], below[1].dtype)
@@ -217,9 +205,9 @@ def backward(
 
 
 @documented_as(propagation.backward_propagation)
-def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     X, Y = checks.backward_arguments(X, Y, cache, 4)
-    return backward(X, Y, cache, "dz", "da", mean=True)
+    return backward(X, Y, cache, mean=True)
 
 
 def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:

@@ -31,7 +31,7 @@ def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
 
 
 def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
-    n_layers = checks.gradients(parameters, grads)
+    n_layers = checks.companions("grads", parameters, grads)
     learning_rate = checks.real_number("learning_rate", learning_rate)
     updated = {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
@@ -60,8 +60,8 @@ def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: 
 def update_parameters_with_momentum(
     parameters: Arrays, grads: Arrays, v: Arrays, beta: float, learning_rate: float
 ) -> tuple[Arrays, Arrays]:
-    n_layers = checks.gradients(parameters, grads)
-    checks.moments("v", parameters, v)
+    n_layers = checks.companions("grads", parameters, grads)
+    checks.companions("v", parameters, v)
     beta = checks.real_number("beta", beta)
     learning_rate = checks.real_number("learning_rate", learning_rate)
     updated, velocities = {}, {}
@@ -91,9 +91,9 @@ def update_parameters_with_adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    n_layers = checks.gradients(parameters, grads)
-    checks.moments("v", parameters, v)
-    checks.moments("s", parameters, s)
+    n_layers = checks.companions("grads", parameters, grads)
+    checks.companions("v", parameters, v)
+    checks.companions("s", parameters, s)
     step = checks.real_number("t", t)
     learning_rate = checks.real_number("learning_rate", learning_rate)
     beta1 = checks.real_number("beta1", beta1)

@@ -17,11 +17,7 @@ from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.program.entries import one
 from fastnn.kernels.program.ops import OPS, body, user_activation, user_loss
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
-
-__all__ = ["Columns", "Engine", "forget_oldest"]
+from fastnn.specs import Architecture, State, Training
 
 # Examples, in columns.
 Columns = np.ndarray | SparseColumns

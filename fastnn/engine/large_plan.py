@@ -13,9 +13,7 @@ from fastnn.kernels.matmul.weight_gradients import (
     tiles_over_examples,
     tiles_over_inputs,
 )
-from fastnn.specs.architecture import Architecture
-
-__all__ = ["CHUNK", "large_plan"]
+from fastnn.specs import Architecture
 
 # Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
 # of what the bits depend on, and nothing else than sizes and dtype may.

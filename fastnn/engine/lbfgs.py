@@ -8,8 +8,6 @@ import numpy as np
 from fastnn.checks import needed_module
 from fastnn.interrupts import Interrupts
 
-__all__ = ["minimize"]
-
 
 def minimize(
     evaluate: Callable[[], tuple[float, np.ndarray]],

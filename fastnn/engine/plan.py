@@ -9,8 +9,6 @@ import numpy as np
 from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
 from fastnn.kernels import layout as at
 
-__all__ = ["Plan", "activation_codes", "is_packed", "parameter_places", "rounded", "stacked", "vector_sizes"]
-
 VECTOR_BYTES = 64
 
 # A layer of fewer outputs has its dW summed along the examples: to transpose its input would take longer than the sums.

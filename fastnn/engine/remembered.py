@@ -8,8 +8,6 @@ import numpy as np
 from fastnn.engine.workspace import Workspace
 from fastnn.kernels import layout as at
 
-__all__ = ["Remembered"]
-
 
 class Remembered:
     """What a forward pass leaves for backward passes: numbers that stay as they are, and a workspace if one is free.

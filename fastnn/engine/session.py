@@ -10,8 +10,6 @@ from fastnn.kernels import layout as at
 from fastnn.specs.arrays import require_writeable
 from fastnn.specs.state import State
 
-__all__ = ["SMALLEST", "Session"]
-
 # Keeps a quotient of two zeros from being NaN.
 SMALLEST = float(np.finfo(np.float64).tiny)
 

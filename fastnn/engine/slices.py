@@ -7,8 +7,6 @@ import numpy as np
 
 from fastnn.interrupts import Interrupts
 
-__all__ = ["SLICE_SECONDS", "Slices"]
-
 # As far as Ctrl-C, a limit of time and a printed cost can lag behind.
 SLICE_SECONDS = 0.1
 # So many steps' rates and costs stay in the L2 cache: of a step of [2, 5, 2, 1], which takes 0.65 us, what is

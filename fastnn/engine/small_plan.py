@@ -5,9 +5,7 @@ from itertools import pairwise
 from fastnn.engine.plan import Plan, activation_codes, is_packed, parameter_places, rounded, vector_sizes
 from fastnn.kernels import layout as at
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
-from fastnn.specs.architecture import Architecture
-
-__all__ = ["is_small", "small_plan"]
+from fastnn.specs import Architecture
 
 # A network of up to so many parameters: its gradients, several times over, stay in the L2 cache.
 SMALL_NET = 8192

@@ -19,12 +19,7 @@ from fastnn.kernels.matmul import gather
 from fastnn.kernels.program.teamwork import new_team
 from fastnn.losses import LOSS_NAMES, OUTPUTS, Loss
 from fastnn.optimizers import UPDATE_RULES
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
-
-__all__ = ["SparseColumns", "Table", "Workspace", "addresses"]
+from fastnn.specs import Architecture, State, Training, aligned_zeros
 
 # Ops that only these tasks call: a first training does not wait 1 s for their compilation.
 TASKS_OF = {

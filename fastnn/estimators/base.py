@@ -26,9 +26,7 @@ from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, draw_weights
 from fastnn.losses import LossName, Output
 from fastnn.network import Network
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.objective import Objective, dropout_rates
-from fastnn.specs.training import Training
+from fastnn.specs import Architecture, Objective, Training, dropout_rates
 
 # Networks are applied to larger numbers in float64: in float32 products with weights, and their sums, end at 3e38.
 LARGEST_FOR_FLOAT32 = 1e30

@@ -2,8 +2,6 @@
 
 from typing import TypeVar
 
-__all__ = ["documented"]
-
 Estimator = TypeVar("Estimator", bound=type)
 
 SHARED = """hidden_layer_sizes : array-like of int, default=(100,)

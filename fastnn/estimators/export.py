@@ -17,8 +17,6 @@ from fastnn.checks import needed_module
 from fastnn.history import History
 from fastnn.interrupts import imported
 
-__all__ = ["from_sklearn", "to_sklearn", "to_torch"]
-
 _SKLEARN_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 _SKLEARN_SOLVERS = ("lbfgs", "sgd", "adam")
 _SKLEARN_RATES = ("constant", "invscaling", "adaptive")

@@ -21,11 +21,7 @@ from fastnn.interrupts import Interrupts, imported
 from fastnn.kernels import layout as at
 from fastnn.network import Network
 from fastnn.optimizers import UpdateRule
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.training import Training
-
-__all__ = ["StochasticFit", "fit_lbfgs"]
+from fastnn.specs import Architecture, Training, aligned_zeros
 
 # What float32 is trusted with. Gradients, at a guess: from 2e19 on their squares, and with them Adam's second moment,
 # have no end, and a network that trains comes to some thousand times the guess.

@@ -7,8 +7,6 @@ from sklearn.utils import check_random_state
 
 from fastnn.estimators.sklearn_callbacks import UNDER_WAY, wants_tasks
 
-__all__ = ["UndoneIfRefused"]
-
 
 class UndoneIfRefused:
     """Gives an estimator back what it had, if a fit raises before its first epoch is over.

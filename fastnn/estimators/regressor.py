@@ -169,8 +169,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _checked_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, np.ndarray]:
         X, y = checked_pair(self, X, y, first, "iuf", numeric=True)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
         self._check_counts("y", y)
         return X, y
 

@@ -14,12 +14,7 @@ from fastnn.kernels.estimators.shuffles import GENERATOR_WORDS, SHUFFLES, USED
 from fastnn.kernels.formulas.mt19937 import STATE
 from fastnn.optimizers import AdamW, RMSProp, UpdateRule
 from fastnn.schedules import rates
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.arrays import aligned_zeros
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
-
-__all__ = ["EstimatorEngine", "RandomOrder", "StochasticSolver", "engine_for", "random_stream", "rule_of"]
+from fastnn.specs import Architecture, State, Training, aligned_zeros
 
 # Engines that fits leave to later ones of the same network and parameters, and the size up to which they do: a short
 # fit would make workspaces, and try how many threads pay, for longer than it trains.

@@ -6,22 +6,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
 from fastnn.checks import refuse_masked
 from fastnn.engine.workspace import SparseColumns
-from fastnn.specs.architecture import Architecture
-
-__all__ = [
-    "checked_pair",
-    "checked_table",
-    "engine_columns",
-    "engine_targets",
-    "largest",
-    "refuse_other_than_numbers",
-    "refuse_times",
-    "require_format",
-]
+from fastnn.specs import Architecture
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 REAL_KINDS = "fiub"
@@ -86,7 +76,10 @@ def checked_table(estimator: Any, X: Any) -> Any:
 
 
 def checked_pair(estimator: Any, X: Any, y: Any, reset: bool, kinds: str, numeric: bool) -> tuple[Any, np.ndarray]:
-    """Return table and targets to fit; targets of these kinds of dtype are seen at once to be fit."""
+    """Return table and targets to fit, these in one dimension if one column has them all.
+
+    Targets of these kinds of dtype are seen at once to be fit.
+    """
     if (
         type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in kinds and _is_plain(estimator, X, reset)
         and y.size == X.shape[0] and (y.dtype.kind != "f" or _is_finite(y))
@@ -109,6 +102,8 @@ def checked_pair(estimator: Any, X: Any, y: Any, reset: bool, kinds: str, numeri
         refuse_other_than_numbers("y", y, targets, table.dtype)
     elif targets.dtype.kind in "mM" and np.isnat(targets).any():
         raise ValueError("Input y contains NaT.")
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = column_or_1d(targets, warn=True)
     return table, targets
 
 

@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 _MODULES = ("gradient_checking", "initialization", "optimization", "regularization")
 _HOMES = {"Network": "network", "Trainer": "trainer", "train": "trainer"}
 
-__all__ = [
-    "Network",
-    "Trainer",
-    "gradient_checking",
-    "initialization",
-    "optimization",
-    "regularization",
-    "train",
-]
+__all__ = ["Network", "Trainer", "gradient_checking", "initialization", "optimization", "regularization", "train"]
 
 
 if not TYPE_CHECKING:  # a checker is told the names above, and no others

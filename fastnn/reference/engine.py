@@ -12,11 +12,7 @@ from fastnn.reference.formulas.activations import hidden_activation
 from fastnn.reference.formulas.losses import loss_and_delta, output, output_delta, smoothed_targets
 from fastnn.reference.formulas.optimizers import clip, update
 from fastnn.reference.formulas.philox import dropout_mask, permutation
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.state import State
-from fastnn.specs.training import Training
-
-__all__ = ["Engine", "Session"]
+from fastnn.specs import Architecture, State, Training
 
 quiet = np.errstate(all="ignore")
 
@@ -46,7 +42,7 @@ class Engine:
     Examples
     --------
     >>> from fastnn.optimizers import SGD
-    >>> from fastnn.specs.objective import Objective
+    >>> from fastnn.specs import Objective
     >>> architecture, rule = Architecture((1, 1), (), "linear", np.dtype("f8")), SGD(0.5).rule()
     >>> engine, theta = Engine(architecture, Training(Objective("squared_error"), rule)), np.array([0.0, 1.0])
     >>> X, Y = np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]])
@@ -73,15 +69,9 @@ class Engine:
         return self._training
 
     def session(
-        self,
-        theta: np.ndarray,
-        state: State,
-        X: np.ndarray,
-        Y: np.ndarray,
-        weights: np.ndarray | None,
-        batch_size: int,
-        shuffle: bool,
-    ) -> "Session":
+        self, theta: np.ndarray, state: State, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None,
+        batch_size: int, shuffle: bool,
+    ) -> "Session":  # fmt: skip
         """Begin to train at the beginning of an epoch.
 
         Parameters
@@ -304,16 +294,9 @@ class Session:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        theta: np.ndarray,
-        state: State,
-        X: np.ndarray,
-        Y: np.ndarray,
-        weights: np.ndarray | None,
-        batch_size: int,
-        shuffle: bool,
-    ) -> None:
+        self, engine: Engine, theta: np.ndarray, state: State, X: np.ndarray, Y: np.ndarray,
+        weights: np.ndarray | None, batch_size: int, shuffle: bool,
+    ) -> None:  # fmt: skip
         self._engine, self._theta, self._state = engine, theta, state
         self._X, self._Y, self._weights = X, Y, weights
         self._batch_size, self._shuffle = batch_size, shuffle

@@ -6,17 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.reference.course import layers
+from fastnn.reference.course import layers, vectors
 from fastnn.reference.course.activations import floating, relu, sigmoid
-from fastnn.reference.course.layers import Arrays
-from fastnn.reference.course.vectors import (
-    column,
-    dictionary_to_vector,
-    gradients_to_vector,
-    parameter_names,
-    unrolled,
-    vector_to_dictionary,
-)
+from fastnn.reference.course.layers import Arrays, Cache
+from fastnn.reference.course.vectors import dictionary_to_vector, gradients_to_vector, vector_to_dictionary
 
 __all__ = [
     "backward_propagation",
@@ -138,7 +131,7 @@ def gradient_check(x: float, theta: float, epsilon: float = 1e-7) -> np.floating
     return verdict(relative_difference(backward_propagation(x, theta), gradapprox))
 
 
-def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tuple[np.floating, Cache]:
     """Compute LINEAR -> RELU -> ... -> LINEAR -> SIGMOID and the mean cross-entropy.
 
     J = -1/m * sum of y log(a) + (1-y) log(1-a)
@@ -181,7 +174,7 @@ def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tup
     return _forward_n(layers.input_for(X, parameters), Y, parameters)
 
 
-def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     """Compute the gradients of `forward_propagation_n`, with the 1/m in dW and db only.
 
     dZ_L = A_L - Y, dW_l = 1/m dZ_l A_{l-1}^T, db_l = 1/m * sum of dZ_l over examples,
@@ -286,12 +279,12 @@ def compare_gradients(
 ) -> np.floating:
     """Check the arguments of `gradient_check_n`, and compare with the differences of `costs_around`."""
     X, Y = checks.labelled_examples(X, Y, parameters, "Y")
-    n_layers = checks.gradients(parameters, gradients, "gradients")
+    n_layers = checks.companions("gradients", parameters, gradients)
     epsilon = checks.difference_step(epsilon)
-    names = parameter_names(n_layers)
+    names = vectors.parameter_names(n_layers)
     shapes = {name: parameters[name].shape for name in names}
-    theta = column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)
-    grad = column([gradients[f"d{name}"] for name in names])  # (n, 1)
+    theta = vectors.column([parameters[name] for name in names]).astype(np.float64)  # (n, 1)
+    grad = vectors.column([gradients[f"d{name}"] for name in names])  # (n, 1)
     J_plus, J_minus = costs_around(theta, shapes, floating(X), Y, epsilon)  # (n, 1)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)  # (n, 1)
     return verdict_n(relative_difference(grad, gradapprox))
@@ -306,8 +299,8 @@ def _costs_around(
         theta_plus, theta_minus = theta.copy(), theta.copy()
         theta_plus[i] += epsilon
         theta_minus[i] -= epsilon
-        J_plus[i], _ = _forward_n(X, Y, unrolled(theta_plus, shapes))
-        J_minus[i], _ = _forward_n(X, Y, unrolled(theta_minus, shapes))
+        J_plus[i], _ = _forward_n(X, Y, vectors.unrolled(theta_plus, shapes))
+        J_minus[i], _ = _forward_n(X, Y, vectors.unrolled(theta_minus, shapes))
     return J_plus, J_minus
 
 
@@ -333,7 +326,7 @@ def verdict_n(difference: np.floating) -> np.floating:
     return difference
 
 
-def _forward_n(X: np.ndarray, Y: np.ndarray, parameters: Arrays) -> tuple[np.floating, tuple[np.ndarray, ...]]:
+def _forward_n(X: np.ndarray, Y: np.ndarray, parameters: Arrays) -> tuple[np.floating, Cache]:
     """Do what `forward_propagation_n` does with checked arguments."""
     A, cache = layers.forward(X, parameters)  # (n_L, m)
     return 1.0 / X.shape[1] * np.sum(layers.cross_entropy(A, Y)), cache

@@ -18,7 +18,7 @@ from fastnn.reference.course.propagation import (
     predict_dec,
     update_parameters,
 )
-from fastnn.reference.course.recording import initialization_record
+from fastnn.reference.course.recording import Report, initialization_record
 from fastnn.reference.course.settings import Initialization, InitializationSettings
 
 __all__ = [
@@ -276,9 +276,7 @@ def model(
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Callable[[int, np.floating], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: InitializationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     parameters = INITIALIZERS[settings.initialization]([X.shape[0], 10, 5, 1])
     for i in range(settings.num_iterations):
@@ -287,5 +285,5 @@ def _train(
         grads = layers.mean_backward(X, Y, cache)
         parameters = layers.gradient_step(parameters, grads, settings.learning_rate)
         if report is not None and i % 1000 == 0:
-            report(i, cost)
+            report(i, cost, settings.learning_rate)
     return parameters

@@ -1,6 +1,6 @@
 """The optimization notebook: gradient descent, momentum and Adam on mini-batches, with rate decay."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ from fastnn.reference.course.optimizers import (
     update_parameters_with_momentum,
 )
 from fastnn.reference.course.propagation import backward_propagation, forward_propagation, predict, predict_dec
-from fastnn.reference.course.recording import optimization_record
+from fastnn.reference.course.recording import Report, optimization_record
 from fastnn.reference.course.schedules import schedule_lr_decay, update_lr
 from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 
@@ -269,9 +269,7 @@ def model(
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Callable[[int, float, float], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; costs and rates go to `report` every 100 epochs."""
     parameters = initialize_parameters(settings.layers_dims)
     v, s = initialize_adam(parameters)

@@ -1,6 +1,6 @@
 """The regularization notebook: L2 and dropout, and training with either or neither."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,15 +9,11 @@ from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.activations import relu, sigmoid
 from fastnn.reference.course.datasets import load_2D_dataset, load_planar_dataset
-from fastnn.reference.course.dropout import (
-    backward_propagation_with_dropout,
-    forward_propagation_with_dropout,
-    forward_with_dropout,
-)
+from fastnn.reference.course.dropout import backward_propagation_with_dropout, forward_propagation_with_dropout
 from fastnn.reference.course.figures import plot_decision_boundary
-from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.course.propagation import forward_propagation, predict, predict_dec, update_parameters
-from fastnn.reference.course.recording import regularization_record
+from fastnn.reference.course.recording import Report, regularization_record
 from fastnn.reference.course.settings import RegularizationSettings
 
 __all__ = [
@@ -147,7 +143,7 @@ def compute_cost_with_regularization(A3: ArrayLike, Y: ArrayLike, parameters: Ar
     return _cost(A3, Y, parameters, checks.l2_penalty(lambd))
 
 
-def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     """Compute the gradients of the mean cross-entropy, with the 1/m in dW and db only.
 
     dZ_L = A_L - Y, dW_l = 1/m dZ_l A_{l-1}^T, db_l = 1/m * sum of dZ_l over examples,
@@ -190,9 +186,7 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ..
     return layers.total_backward(X, Y, cache)
 
 
-def backward_propagation_with_regularization(
-    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], lambd: float
-) -> Arrays:
+def backward_propagation_with_regularization(X: ArrayLike, Y: ArrayLike, cache: Cache, lambd: float) -> Arrays:
     """Compute the gradients of the cost with L2: those of `backward_propagation`, dW_l + lambd/m W_l.
 
     Parameters
@@ -294,15 +288,14 @@ def model(
     return parameters
 
 
-def _train(
-    X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Callable[[int, np.floating], None] | None
-) -> Arrays:
+def _train(X: np.ndarray, Y: np.ndarray, settings: RegularizationSettings, report: Report | None) -> Arrays:
     """Do what `model` does with checked arguments; the costs go to `report` every 1000 iterations."""
     lambd, keep_prob = settings.lambd, settings.keep_prob
     parameters = initialize_parameters([X.shape[0], 20, 3, 1])
     for i in range(settings.num_iterations):
         if keep_prob < 1:
-            a3, cache = forward_with_dropout(X, parameters, keep_prob)  # (1, m)
+            np.random.seed(1)
+            a3, cache = layers.forward(X, parameters, keep_prob)  # (1, m)
             cost = layers.mean_cross_entropy(a3, Y)
             grads = layers.total_backward(X, Y, cache, keep_prob=keep_prob)
         elif lambd != 0:
@@ -315,7 +308,7 @@ def _train(
             grads = layers.total_backward(X, Y, cache)
         parameters = layers.gradient_step(parameters, grads, settings.learning_rate)
         if report is not None and i % 1000 == 0:
-            report(i, cost)
+            report(i, cost, settings.learning_rate)
     return parameters
 
 

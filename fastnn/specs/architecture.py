@@ -8,8 +8,6 @@ import numpy as np
 from fastnn.activations import Activation
 from fastnn.losses import Output
 
-__all__ = ["Architecture"]
-
 
 @dataclass(frozen=True)
 class Architecture:

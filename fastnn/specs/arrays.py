@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["CARRAY", "aligned_zeros", "require_writeable"]
-
 CACHE_LINE = 64
 
 # Flags in NumPy's C interface: contiguous, aligned, writeable.

@@ -8,8 +8,6 @@ import numpy as np
 from fastnn import checks
 from fastnn.losses import Loss
 
-__all__ = ["Objective", "dropout_rates"]
-
 
 @dataclass(frozen=True)
 class Objective:

@@ -9,8 +9,6 @@ from fastnn.optimizers import UpdateRule
 from fastnn.specs.architecture import Architecture
 from fastnn.specs.arrays import CARRAY, aligned_zeros, require_writeable
 
-__all__ = ["State"]
-
 # Schedules are computed in float64, where later steps could not be told apart.
 LAST_STEP = 2**53
 

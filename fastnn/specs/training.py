@@ -6,8 +6,6 @@ from fastnn.losses import SMOOTHED, name_of
 from fastnn.optimizers import LBFGS, AdamW, Optimizer, UpdateRule
 from fastnn.specs.objective import Objective
 
-__all__ = ["Training", "check_combination"]
-
 
 @dataclass(frozen=True)
 class Training:

@@ -41,7 +41,7 @@ def test_printed_lines_and_recorded_points(capsys):
     assert [line.split(":")[0] for line in lines] == [f"Cost after iteration {i}" for i in (0, 1000, 2000)]
     points = []
     settings = RegularizationSettings(0.3, 2001, 0.0, 1.0)
-    parameters = regularization._train(X, Y, settings, lambda i, cost: points.append((i, cost)))
+    parameters = regularization._train(X, Y, settings, lambda i, cost, rate: points.append((i, cost)))
     assert [i for i, _ in points] == [0, 1000, 2000]
     npt.assert_equal(regularization._train(X, Y, settings, None), parameters)
     regularization.model(X, Y, num_iterations=1001)

@@ -5,8 +5,6 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 
-__all__ = ["relu", "sigmoid"]
-
 
 def sigmoid(x: ArrayLike) -> np.ndarray:
     """Compute the logistic function, 1 / (1 + exp(-x)), element by element.

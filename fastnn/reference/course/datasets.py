@@ -8,8 +8,6 @@ import numpy as np
 from fastnn import checks
 from fastnn.reference.course.figures import draw_examples
 
-__all__ = ["load_2D_dataset", "load_circles", "load_moons", "load_planar_dataset"]
-
 
 def load_circles(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Draw two noisy circles, one in the other, to train and to test on.
@@ -97,8 +95,7 @@ def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_2D_dataset(
-    path: str | os.PathLike[str] | None = None,
-    is_plot: bool = True,
+    path: str | os.PathLike[str] | None = None, is_plot: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the football data set.
 

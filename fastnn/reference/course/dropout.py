@@ -5,15 +5,12 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.reference.course import layers
-from fastnn.reference.course.activations import logistic
-from fastnn.reference.course.layers import Arrays
-
-__all__ = ["backward_propagation_with_dropout", "forward_propagation_with_dropout"]
+from fastnn.reference.course.layers import Arrays, Cache
 
 
 def forward_propagation_with_dropout(
     X: ArrayLike, parameters: Arrays, keep_prob: float = 0.5
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+) -> tuple[np.ndarray, Cache]:
     """Compute LINEAR -> RELU + DROPOUT -> ... -> LINEAR -> SIGMOID for all examples.
 
     A_l = max(0, Z_l) * D_l / keep_prob for hidden layers, with D_l = rand(n_l, m) < keep_prob.
@@ -57,12 +54,11 @@ def forward_propagation_with_dropout(
     X = checks.examples("X", X)
     checks.network(parameters, X.shape[0])
     keep_prob = checks.keep_probability(keep_prob)
-    return forward_with_dropout(layers.input_for(X, parameters), parameters, keep_prob)
+    np.random.seed(1)
+    return layers.forward(layers.input_for(X, parameters), parameters, keep_prob)
 
 
-def backward_propagation_with_dropout(
-    X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...], keep_prob: float
-) -> Arrays:
+def backward_propagation_with_dropout(X: ArrayLike, Y: ArrayLike, cache: Cache, keep_prob: float) -> Arrays:
     """Compute the gradients through the masks of the forward pass.
 
     As `backward_propagation`, with dA_l = W_{l+1}^T dZ_{l+1} * D_l / keep_prob.
@@ -102,23 +98,3 @@ def backward_propagation_with_dropout(
     """
     X, Y = checks.backward_arguments(X, Y, cache, 5)
     return layers.total_backward(X, Y, cache, keep_prob=checks.keep_probability(keep_prob))
-
-
-def forward_with_dropout(
-    X: np.ndarray, parameters: Arrays, keep_prob: float
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Do what `forward_propagation_with_dropout` does with checked arguments."""
-    np.random.seed(1)
-    n_layers = len(parameters) // 2
-    A = X  # (n_x, m)
-    cache: list[np.ndarray] = []
-    for layer in range(1, n_layers):
-        W, b = parameters[f"W{layer}"], parameters[f"b{layer}"]
-        Z = np.dot(W, A) + b  # (n_l, m)
-        D = np.random.rand(*Z.shape) < keep_prob  # (n_l, m), bool
-        A = np.maximum(0, Z) * D / keep_prob  # (n_l, m)
-        cache += (Z, D, A, W, b)
-    W, b = parameters[f"W{n_layers}"], parameters[f"b{n_layers}"]
-    Z = np.dot(W, A) + b  # (n_L, m)
-    A = logistic(Z)
-    return A, (*cache, Z, A, W, b)

@@ -20,8 +20,6 @@ from fastnn.interrupts import imported
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_decision_boundary"]
-
 _FIGURE = "fastnn"
 _WITHOUT_WINDOWS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 _GRID_STEP = 0.01

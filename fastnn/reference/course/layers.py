@@ -11,9 +11,9 @@ import numpy as np
 
 from fastnn.reference.course.activations import floating, logistic
 
-__all__: list[str] = []
-
 Arrays = dict[str, np.ndarray]
+# What a forward pass leaves to the backward pass.
+Cache = tuple[np.ndarray, ...]
 
 
 def draw_parameters(layers_dims: Sequence[int], scaled: Callable[[np.ndarray, int], np.ndarray]) -> Arrays:
@@ -32,8 +32,11 @@ def he(W: np.ndarray, n_in: int) -> np.ndarray:
     return scaled
 
 
-def forward(X: np.ndarray, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Run LINEAR-RELU layers and a LINEAR-SIGMOID one; the cache holds (Z, A, W, b) for each layer."""
+def forward(X: np.ndarray, parameters: Arrays, keep_prob: float | None = None) -> tuple[np.ndarray, Cache]:
+    """Run LINEAR-RELU layers and a LINEAR-SIGMOID one; the cache holds (Z, A, W, b) for each layer.
+
+    With `keep_prob` hidden layers have dropout, by masks D from NumPy's global stream: (Z, D, A, W, b).
+    """
     n_layers = len(parameters) // 2
     A = X  # (n_x, m)
     cache: list[np.ndarray] = []
@@ -41,7 +44,12 @@ def forward(X: np.ndarray, parameters: Arrays) -> tuple[np.ndarray, tuple[np.nda
         W, b = parameters[f"W{layer}"], parameters[f"b{layer}"]
         Z = np.dot(W, A) + b  # (n_l, m)
         A = np.maximum(0, Z) if layer < n_layers else logistic(Z)  # (n_l, m)
-        cache += (Z, A, W, b)
+        cache.append(Z)
+        if keep_prob is not None and layer < n_layers:
+            D = np.random.rand(*Z.shape) < keep_prob  # (n_l, m), bool
+            A = A * D / keep_prob
+            cache.append(D)
+        cache += (A, W, b)
     return A, tuple(cache)
 
 

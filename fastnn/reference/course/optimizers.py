@@ -7,14 +7,6 @@ from fastnn.reference.course import layers
 from fastnn.reference.course.activations import floating
 from fastnn.reference.course.layers import Arrays
 
-__all__ = [
-    "initialize_adam",
-    "initialize_velocity",
-    "update_parameters_with_adam",
-    "update_parameters_with_gd",
-    "update_parameters_with_momentum",
-]
-
 
 def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
     """Take one step of gradient descent, W_l = W_l - learning_rate dW_l, and likewise b_l.
@@ -47,7 +39,7 @@ def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: 
     >>> print(update_parameters_with_gd(parameters, grads, 0.5)["W1"])
     [[0.5 0. ]]
     """
-    checks.gradients(parameters, grads)
+    checks.companions("grads", parameters, grads)
     return layers.gradient_step(parameters, grads, checks.real_number("learning_rate", learning_rate))
 
 
@@ -126,8 +118,8 @@ def update_parameters_with_momentum(
     >>> print(v["dW1"], parameters["W1"])
     [[1.]] [[0.9]]
     """
-    checks.gradients(parameters, grads)
-    checks.moments("v", parameters, v)
+    checks.companions("grads", parameters, grads)
+    checks.companions("v", parameters, v)
     beta = checks.real_number("beta", beta)
     return momentum_step(parameters, grads, v, beta, checks.real_number("learning_rate", learning_rate))
 
@@ -221,19 +213,14 @@ def update_parameters_with_adam(
     >>> print(parameters["W1"].round(6), parameters["b1"].round(6))
     [[0.9]] [[0.1]]
     """
-    checks.gradients(parameters, grads)
-    checks.moments("v", parameters, v)
-    checks.moments("s", parameters, s)
-    step, learning_rate, beta1, beta2, epsilon = (
-        checks.real_number(name, value)
-        for name, value in (
-            ("t", t),
-            ("learning_rate", learning_rate),
-            ("beta1", beta1),
-            ("beta2", beta2),
-            ("epsilon", epsilon),
-        )
-    )
+    checks.companions("grads", parameters, grads)
+    checks.companions("v", parameters, v)
+    checks.companions("s", parameters, s)
+    step = checks.real_number("t", t)
+    learning_rate = checks.real_number("learning_rate", learning_rate)
+    beta1 = checks.real_number("beta1", beta1)
+    beta2 = checks.real_number("beta2", beta2)
+    epsilon = checks.real_number("epsilon", epsilon)
     return adam_step(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
 
 

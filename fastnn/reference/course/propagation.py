@@ -5,12 +5,10 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.reference.course import layers
-from fastnn.reference.course.layers import Arrays
-
-__all__ = ["backward_propagation", "forward_propagation", "predict", "predict_dec", "update_parameters"]
+from fastnn.reference.course.layers import Arrays, Cache
 
 
-def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, Cache]:
     """Compute LINEAR -> RELU -> ... -> LINEAR -> SIGMOID for all examples.
 
     Z_l = W_l A_{l-1} + b_l, A_l = max(0, Z_l) for hidden layers, A_L = 1 / (1 + exp(-Z_L)).
@@ -54,7 +52,7 @@ def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, t
     return layers.forward(layers.input_for(X, parameters), parameters)
 
 
-def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: tuple[np.ndarray, ...]) -> Arrays:
+def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     """Compute the gradients of the mean cross-entropy, with the 1/m inside dz of the output layer.
 
     dz_L = (a_L - Y) / m, dW_l = dz_l a_{l-1}^T, db_l = sum of dz_l over examples,
@@ -132,7 +130,7 @@ def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -
     >>> print(update_parameters(parameters, grads, 0.5)["W1"])
     [[0.5 0. ]]
     """
-    checks.gradients(parameters, grads)
+    checks.companions("grads", parameters, grads)
     return layers.gradient_step(parameters, grads, checks.real_number("learning_rate", learning_rate))
 
 

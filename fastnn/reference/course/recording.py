@@ -1,10 +1,13 @@
 """What a training run prints, collects and draws, in the words of each notebook."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastnn.reference.course.figures import draw_costs
 
-__all__ = ["CostRecord", "initialization_record", "optimization_record", "regularization_record"]
+# Called with iteration (epoch), cost, and the learning rate from then on.
+Report = Callable[[int, float | np.floating, float], None]
 
 
 class CostRecord:

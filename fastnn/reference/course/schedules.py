@@ -4,8 +4,6 @@ import numpy as np
 
 from fastnn import checks
 
-__all__ = ["schedule_lr_decay", "update_lr"]
-
 
 def update_lr(learning_rate0: float, epoch_num: int, decay_rate: float) -> float:
     """Compute the learning rate after an epoch, learning_rate0 / (1 + decay_rate * epoch_num).

@@ -6,16 +6,6 @@ from typing import Literal, get_args
 
 from fastnn import checks
 
-__all__ = [
-    "SETTINGS",
-    "Decay",
-    "Initialization",
-    "InitializationSettings",
-    "OptimizationSettings",
-    "RegularizationSettings",
-    "Update",
-]
-
 Initialization = Literal["zeros", "random", "he", "xavier"]
 Update = Literal["gd", "momentum", "adam"]
 Decay = Callable[[float, int, float], float]

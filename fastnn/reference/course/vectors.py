@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike
 from fastnn import checks
 from fastnn.reference.course.layers import Arrays
 
-__all__ = ["dictionary_to_vector", "gradients_to_vector", "vector_to_dictionary"]
-
 # The network of the notebook, [4, 5, 3, 1].
 _NOTEBOOK_SHAPES = {"W1": (5, 4), "b1": (5, 1), "W2": (3, 5), "b2": (3, 1), "W3": (1, 3), "b3": (1, 1)}
 

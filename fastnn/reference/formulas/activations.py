@@ -12,21 +12,6 @@ from numpy.typing import NDArray
 from fastnn.activations import Activation, HiddenActivation
 from fastnn.reference.formulas.scalar_functions import apply_scalar
 
-__all__ = [
-    "ACTIVATIONS",
-    "elu",
-    "gelu",
-    "hidden_activation",
-    "identity",
-    "leaky_relu",
-    "relu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "tanh",
-]
-
 LEAK = 0.01
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772

@@ -12,19 +12,6 @@ from fastnn.losses import SMOOTHED, Loss, LossName, Output
 from fastnn.reference.formulas.activations import logistic, soft_maximum
 from fastnn.reference.formulas.scalar_functions import apply_scalar
 
-__all__ = [
-    "absolute_error",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "huber",
-    "loss_and_delta",
-    "output",
-    "output_delta",
-    "poisson",
-    "smoothed_targets",
-    "squared_error",
-]
-
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 

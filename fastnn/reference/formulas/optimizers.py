@@ -7,10 +7,7 @@ are set to 0: a unit that died would keep denormal ones for ever, and processors
 import numpy as np
 
 from fastnn.optimizers import UpdateRule
-from fastnn.specs.architecture import Architecture
-from fastnn.specs.state import State
-
-__all__ = ["adam", "amsgrad", "clip", "momentum", "rmsprop", "sgd", "sgd_momentum", "update"]
+from fastnn.specs import Architecture, State
 
 SMALLEST_POWER = 1e-300
 

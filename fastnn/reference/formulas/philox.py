@@ -7,8 +7,6 @@ A number depends on the seed and on its place alone (Salmon, Moraes, Dror and Sh
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["dropout_mask", "permutation", "philox"]
-
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
 WORD = 0xFFFFFFFF

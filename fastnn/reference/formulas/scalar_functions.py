@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["apply_scalar"]
-
 
 def apply_scalar(function: Callable[..., tuple[float, float]], *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Apply a function of scalars that returns two numbers, element by element.
