@@ -44,7 +44,7 @@ def without_rate(report: Callable[[int, float], None] | None) -> Callable[[int, 
 
 
 class _CourseEngine(Engine):
-    """The engine, with the course's leaves in place of some of its own; a batch is one chunk, whose sum is NumPy's."""
+    """The engine, with the course's ops in place of some of its own; a batch is one chunk, whose sum is NumPy's."""
 
     ops = COURSE_OPS
 
