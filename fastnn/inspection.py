@@ -192,8 +192,8 @@ def plot_decision_boundary(
     predicted, fitted = _predicted(estimator, grid), _predicted(estimator, rows)
     if _classifies(estimator, y):
         classifier: Any = estimator
-        shares = np.asarray(classifier.predict_proba(grid)) if probabilities else None
-        _draw_regions(axes, ticks, predicted, shares, points, y)
+        probable = np.asarray(classifier.predict_proba(grid)) if probabilities else None
+        _draw_regions(axes, ticks, predicted, probable, points, y)
         score = f"accuracy {np.mean(fitted == y):.3f}"
     else:
         y = y.astype(np.float64)
@@ -232,7 +232,7 @@ def _draw_regions(
     axes: "Axes",
     ticks: list[np.ndarray],
     predicted: np.ndarray,
-    shares: np.ndarray | None,
+    probable: np.ndarray | None,
     points: np.ndarray,
     y: np.ndarray,
 ) -> None:
@@ -243,9 +243,9 @@ def _draw_regions(
     codes = np.searchsorted(classes, predicted)
     dark = np.array([to_rgb(_COLOURS[k % len(_COLOURS)]) for k in range(len(classes))])
     strength = np.full(codes.shape, 0.3)
-    if shares is not None:
-        even = 1 / shares.shape[1]
-        strength = 0.05 + 0.45 * (shares.max(axis=1) - even) / (1 - even) if shares.shape[1] > 1 else strength
+    if probable is not None:
+        even = 1 / probable.shape[1]
+        strength = 0.05 + 0.45 * (probable.max(axis=1) - even) / (1 - even) if probable.shape[1] > 1 else strength
     shape = (ticks[1].size, ticks[0].size)
     colours = 1 - strength[:, None] * (1 - dark[codes])
     # The outermost points are the centres of the outermost cells.

@@ -79,7 +79,7 @@ class Optimizer(checks.CheckedSettings):
         UpdateRule or None
             None if it is not the engine that makes them, but SciPy.
         """
-        raise NotImplementedError
+        raise TypeError(f"optimizer must be one that the engine has a rule for, got {self!r}")
 
 
 @dataclass(frozen=True)

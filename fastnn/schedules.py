@@ -195,8 +195,8 @@ class Cosine(Schedule):
         )
 
     def _at(self, steps: Floats) -> Floats:
-        share = np.clip((steps - self.warmup) / (self.steps - self.warmup), 0.0, 1.0)
-        falling = _along_cosine(self.learning_rate, self.final, share)
+        way = np.clip((steps - self.warmup) / (self.steps - self.warmup), 0.0, 1.0)
+        falling = _along_cosine(self.learning_rate, self.final, way)
         if not self.warmup:
             return falling
         return np.where(steps < self.warmup, self.learning_rate * (steps + 1.0) / self.warmup, falling)
@@ -259,10 +259,10 @@ class OneCycle(Schedule):
     def _at(self, steps: Floats) -> Floats:
         start = self.learning_rate / self.div_factor
         top, end = self.pct_start * self.steps - 1.0, self.steps - 1.0
-        falling = _along_cosine(self.learning_rate, start / self.final_div_factor, _share(steps, top, end))
+        falling = _along_cosine(self.learning_rate, start / self.final_div_factor, _way(steps, top, end))
         if top <= 0:
             return falling
-        return np.where(steps <= top, _along_cosine(start, self.learning_rate, _share(steps, 0.0, top)), falling)
+        return np.where(steps <= top, _along_cosine(start, self.learning_rate, _way(steps, 0.0, top)), falling)
 
 
 def rates(learning_rate: float | Callable[[int], float], first: int, count: int) -> Floats:
@@ -306,12 +306,12 @@ def rates(learning_rate: float | Callable[[int], float], first: int, count: int)
     return np.full(count, learning_rate, np.float64)
 
 
-def _along_cosine(start: float, end: float, share: Floats) -> Floats:
+def _along_cosine(start: float, end: float, way: Floats) -> Floats:
     """Go from start to end along half a cosine."""
-    return end + (start - end) / 2.0 * (1.0 + np.cos(np.pi * share))
+    return end + (start - end) / 2.0 * (1.0 + np.cos(np.pi * way))
 
 
-def _share(steps: Floats, start: float, end: float) -> Floats:
+def _way(steps: Floats, start: float, end: float) -> Floats:
     """Return how much of the way from start to end lies behind, in [0, 1]; all of it where there is no way."""
     if end <= start:
         return np.ones(steps.shape)

@@ -57,7 +57,7 @@ class Session:
             workspace.bind(at.ORDER, np.zeros(m, np.uint32) if order is None else order)
 
     def __del__(self) -> None:
-        # No sooner: another session, in a callback say, would bind the workspace to its own data.
+        # Not earlier: another session, in a callback say, would bind the workspace to its own data.
         self._release(self.workspace)
 
     def advance(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

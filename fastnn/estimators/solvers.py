@@ -44,7 +44,7 @@ class EstimatorEngine(Engine):
         super().__init__(architecture, training, n_threads)
         if training is not None:
             objective, eps = training.objective, float(np.finfo(digits or architecture.dtype).eps)
-            # Smoothed targets give every class a share: scikit-learn's bounds, of a whole example's loss, do not fit.
+            # Smoothed targets give every class a part: scikit-learn's bounds, of a whole example's loss, do not fit.
             least, most = (-np.inf, np.inf) if objective.label_smoothing else (-np.log1p(-eps), -np.log(eps))
             scale = 1.0 / architecture.sizes[-1] if objective.loss == "squared_error" else 1.0
             self.loss_terms = least, most, scale

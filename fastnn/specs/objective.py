@@ -39,24 +39,24 @@ class Objective:
     label_smoothing: float = 0.0
 
     def drop(self, layer: int) -> float:
-        """Share of a layer's units that are dropped, the input being layer 0."""
+        """Fraction of a layer's units that are dropped, the input being layer 0."""
         return self.dropout[layer] if self.dropout else 0.0
 
 
 def dropout_rates(dropout: float | Sequence[float] | np.ndarray, n_hidden: int) -> tuple[float, ...]:
-    """Return one share for the input and one for each hidden layer; nothing if all of them are 0."""
+    """Return one fraction for the input and one for each hidden layer; nothing if all of them are 0."""
     if isinstance(dropout, Sequence | np.ndarray) and not isinstance(dropout, str):
         if getattr(dropout, "ndim", 1) != 1 or len(dropout) != n_hidden + 1:
             raise ValueError(
                 f"dropout must be a number, or have {n_hidden + 1} entries for the input and {n_hidden} hidden layers, "
                 f"got {dropout!r}"
             )
-        shares = tuple(checks.decay_factor(f"dropout[{i}]", share) for i, share in enumerate(dropout))
+        dropped = tuple(checks.decay_factor(f"dropout[{i}]", rate) for i, rate in enumerate(dropout))
     else:
-        share = checks.decay_factor("dropout", dropout)
-        if share and not n_hidden:
+        rate = checks.decay_factor("dropout", dropout)
+        if rate and not n_hidden:
             raise ValueError(
-                f"dropout must be a sequence, for the input, in a network without hidden layers, got {share}"
+                f"dropout must be a sequence, for the input, in a network without hidden layers, got {rate}"
             )
-        shares = (0.0,) + (share,) * n_hidden
-    return shares if any(shares) else ()
+        dropped = (0.0,) + (rate,) * n_hidden
+    return dropped if any(dropped) else ()

@@ -32,12 +32,12 @@ def test_arguments_are_not_written_and_results_are_fresh(module, name):
     for key, array in arrays.items():
         npt.assert_array_equal(array, copies[key], err_msg=key)
     own = {id(array) for array in case.parameters.values()}
-    fresh = list({id(op): op for op in leaves(first) if id(op) not in own}.values())
-    others = list(arrays.values()) + [op for op in leaves(second) if id(op) not in own]
-    for index, op in enumerate(fresh):
-        assert not any(np.shares_memory(op, other) for other in others)
-        assert not any(np.shares_memory(op, other) for other in fresh[:index])
-    carried = [id(op) for op in leaves(first) if id(op) in own]
+    fresh = list({id(leaf): leaf for leaf in leaves(first) if id(leaf) not in own}.values())
+    others = list(arrays.values()) + [leaf for leaf in leaves(second) if id(leaf) not in own]
+    for index, leaf in enumerate(fresh):
+        assert not any(np.shares_memory(leaf, other) for other in others)
+        assert not any(np.shares_memory(leaf, other) for other in fresh[:index])
+    carried = [id(leaf) for leaf in leaves(first) if id(leaf) in own]
     assert carried == ([id(array) for array in case.parameters.values()] if "forward" in name else [])
 
 

@@ -85,16 +85,16 @@ def test_the_users_functions_alone_are_compiled_and_once():
 
 
 def code_of(op):
-    """The optimized LLVM code of a op, which a cache has too."""
+    """The optimized LLVM code of an op, which a cache has too."""
     return str(op.compiled(np.dtype(np.float64))._library._get_module_for_linking())
 
 
-def each(leaves):
-    return pytest.mark.parametrize("op", leaves, ids=lambda op: op.function.__name__)
+def each(ops):
+    return pytest.mark.parametrize("op", ops, ids=lambda op: op.function.__name__)
 
 
 @each([*OPS.values(), body])
-def test_no_leaf_allocates_or_counts_references(op):
+def test_no_op_allocates_or_counts_references(op):
     code = code_of(op)
     assert op.function.__name__ in code
     assert not set(re.findall(r"@NRT_\w+", code)) - {"@NRT_Free"}  # that one is of an error's message
@@ -102,7 +102,7 @@ def test_no_leaf_allocates_or_counts_references(op):
 
 
 @each(dict.fromkeys((*OPS.values(), *COURSE_OPS.values(), body)))
-def test_no_leaf_has_inexact_arithmetic(op):
+def test_no_op_has_inexact_arithmetic(op):
     code = code_of(op)
     assert not re.findall(r"= (?:tail call |call )?(?:f\w+ )?(?:fast|reassoc|contract|afn|arcp|nnan|ninf|nsz) .*", code)
 

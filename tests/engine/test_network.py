@@ -1,4 +1,4 @@
-"""Networks: the arena, initial weights, predictions, gradients, and what happens to bad arguments."""
+"""Networks: their parameters, initial weights, predictions, gradients, and what happens to bad arguments."""
 
 import copy
 import math

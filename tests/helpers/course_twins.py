@@ -88,7 +88,7 @@ def leaves(result):
     if isinstance(result, dict):
         result = list(result.values())
     if isinstance(result, tuple | list):
-        return [op for part in result for op in leaves(part)]
+        return [leaf for part in result for leaf in leaves(part)]
     return [result]
 
 
@@ -104,7 +104,7 @@ def assert_agrees(out, ref, tolerance, scale=None):
     In float32 relative to the largest of all: a sum that cancels may keep no digit.
     """
     if scale is None and tolerance == SINGLE:
-        scale = max(largest(op) for op in leaves(ref))
+        scale = max(largest(array) for array in leaves(ref))
     assert type(out) is type(ref)
     if isinstance(ref, dict):
         assert list(out) == list(ref)

@@ -145,7 +145,7 @@ def decide(A: np.ndarray) -> np.ndarray:
 
 
 def predictions(A: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return decisions as 0 and 1, and print the share that equals the labels."""
+    """Return decisions as 0 and 1, and print the fraction that equals the labels."""
     p = decide(A).astype(np.int64)  # (n_y, m)
     print("Accuracy: " + str(np.mean(p == y)))
     return p

@@ -186,8 +186,8 @@ def silu(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> print(a.round(4), slope.round(4))
     [-0.2689  0.      0.7311] [0.0723 0.5    0.9277]
     """
-    share = logistic(z)
-    return z * share, share * (1 + z * (1 - share))
+    sigma = logistic(z)
+    return z * sigma, sigma * (1 + z * (1 - sigma))
 
 
 def tanh(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

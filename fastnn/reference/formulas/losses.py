@@ -222,7 +222,7 @@ def cross_entropy(Z: np.ndarray, Y: np.ndarray) -> Pair:
 
 
 def smoothed_targets(loss: Loss, Y: NDArray[np.floating], smoothing: float) -> NDArray[np.floating]:
-    """Take a share of every target and spread it over all classes.
+    """Take a fraction of every target and spread it over all classes.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def smoothed_targets(loss: Loss, Y: NDArray[np.floating], smoothing: float) -> N
     Y : numpy.ndarray, shape (n_y, m)
         Targets.
     smoothing : float
-        The share e.
+        The fraction e.
 
     Returns
     -------

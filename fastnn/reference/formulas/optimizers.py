@@ -71,7 +71,7 @@ def sgd_momentum(theta: np.ndarray, v: np.ndarray, g: np.ndarray, rate: float, m
     theta, v, g : numpy.ndarray, shape (n,)
         Parameters and velocity, both changed, and gradient.
     rate, momentum : float
-        Learning rate, and share of the velocity that is kept.
+        Learning rate, and fraction of the velocity that is kept.
     nesterov : bool
         Which form.
 
