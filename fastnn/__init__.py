@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastnn.history import History
     from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
-    from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+    from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
     from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
     from fastnn.trainer import Trainer, train
 
@@ -45,7 +45,7 @@ _HOMES = {
     "callbacks": ("Checkpoint", "EarlyStopping", "LearningRateScheduler", "ProgressBar"),
     "inspection": ("plot_decision_boundary", "plot_history"),
     "network": ("Network",),
-    "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Momentum", "RMSProp", "SGD"),
+    "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Lion", "Momentum", "RMSProp", "SGD"),
     "config": ("show_config", "warmup"),
     "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "StepDecay"),
     "trainer": ("Trainer", "train"),
@@ -65,6 +65,7 @@ __all__ = [
     "History",
     "InverseScaling",
     "LearningRateScheduler",
+    "Lion",
     "Momentum",
     "Network",
     "OneCycle",

@@ -10,6 +10,7 @@
 - ``"tanh"``: tanh(z)
 - ``"sigmoid"``: 1 / (1 + exp(-z))
 - ``"softplus"``: log(1 + exp(z))
+- ``"mish"``: z tanh(log(1 + exp(z)))
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ __all__ = ["HIDDEN_ACTIVATIONS", "TORCH_MODULES", "Activation", "HiddenActivatio
 # A place in this list is the activation's code in `fastnn.kernels.formulas.activations`.
 HiddenActivation = Literal[
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
+    "mish",
 ]  # fmt: skip
 HIDDEN_ACTIVATIONS: tuple[HiddenActivation, ...] = get_args(HiddenActivation)
 
@@ -39,4 +41,5 @@ TORCH_MODULES: dict[str, tuple[str, dict[str, float]]] = {
     "sigmoid": ("Sigmoid", {}),
     # From there on the line is softplus in every digit of a double; PyTorch's own 20 is not far enough.
     "softplus": ("Softplus", {"threshold": 40.0}),
+    "mish": ("Mish", {}),
 }

@@ -113,7 +113,7 @@ CALLS = {
     "show_config": lambda side, mode: fastnn.show_config(mode),
     **{name: functools.partial(with_a_callback, name=name) for name in ("EarlyStopping", "Checkpoint")},
     **{name: functools.partial(optimised, name=name)
-       for name in ("SGD", "Momentum", "RMSProp", "Adam", "AdamW", "AMSGrad")},
+       for name in ("SGD", "Momentum", "RMSProp", "Adam", "AdamW", "AMSGrad", "Lion")},
     **{name: functools.partial(scheduled, name=name)
        for name in ("Constant", "StepDecay", "InverseScaling", "Cosine", "OneCycle")},
 }  # fmt: skip

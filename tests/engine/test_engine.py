@@ -1,6 +1,7 @@
 """The compiled engine against the NumPy one: every setting, size, layout and type, in pieces of any length."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import numpy.testing as npt
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
+from fastnn.optimizers import Lion
 from fastnn.reference.engine import Engine as ReferenceEngine
 
 DTYPES = ["float64", "float32"]
@@ -158,6 +160,15 @@ def test_every_optimiser(optimizer, small, dtype):
     settings = {"l2": 0.3, "weight_decay": 0.2}
     problem = Problem((17, 9, 6), 21, 10, dtype=dtype, optimizer=optimizer, settings=settings, weighted=True)
     with small_steps(small_net=1 << 20 if small else 0):
+        assert_same_training(problem, (3, 20))
+
+
+@dtypes
+@pytest.mark.parametrize("small", [False, True])
+def test_lion_at_a_rate_that_counts(small, dtype):
+    settings = {"l2": 0.3, "weight_decay": 0.2, "clip_norm": 0.5}
+    with mock.patch.dict(OPTIMIZERS, lion=Lion(0.01)), small_steps(small_net=1 << 20 if small else 0):
+        problem = Problem((17, 9, 6), 21, 10, dtype=dtype, optimizer="lion", settings=settings, weighted=True)
         assert_same_training(problem, (3, 20))
 
 

@@ -105,6 +105,7 @@ TORCH_ACTIVATIONS = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "softplus": lambda z: functional.softplus(z, threshold=1000.0),  # by default linear above 20
+    "mish": functional.mish,
 }
 
 

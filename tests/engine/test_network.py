@@ -114,6 +114,7 @@ ACTIVATIONS = {
     "tanh": np.tanh,
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "softplus": lambda z: np.log1p(np.exp(z)),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
 }
 OUTPUTS = {
     "linear": ACTIVATIONS["identity"],

@@ -8,7 +8,7 @@ import pytest
 from trainer_cases import OPTIMIZERS, bits, data, network
 
 import fastnn
-from fastnn import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+from fastnn import LBFGS, SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ from fastnn import LBFGS, SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
         (lambda: Adam(beta2=1), ValueError, r"beta2 must be in \[0, 1\), got 1"),
         (lambda: AMSGrad(epsilon=-1), ValueError, "epsilon must be positive, got -1"),
         (lambda: AdamW(weight_decay=-1), ValueError, "weight_decay must not be negative, got -1"),
+        (lambda: Lion(-1), ValueError, "learning_rate must not be negative, got -1"),
+        (lambda: Lion(beta1=1), ValueError, r"beta1 must be in \[0, 1\), got 1"),
+        (lambda: Lion(beta2=-0.5), ValueError, r"beta2 must be in \[0, 1\), got -0.5"),
         (lambda: LBFGS(history_size=0), ValueError, "history_size must be at least 1, got 0"),
         (lambda: LBFGS(tolerance=math.inf), ValueError, "tolerance must be finite, got inf"),
     ],

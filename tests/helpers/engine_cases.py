@@ -15,7 +15,7 @@ from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine import engine as engine_module
 from fastnn.engine import large_plan, small_plan
 from fastnn.losses import LOSSES
-from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, Optimizer, RMSProp
+from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Lion, Momentum, Optimizer, RMSProp
 from fastnn.specs.architecture import Architecture
 from fastnn.specs.arrays import aligned_zeros
 from fastnn.specs.objective import Objective
@@ -34,6 +34,8 @@ OPTIMIZERS = {
     "adam": Adam(0.01, epsilon=1e-2),
     "amsgrad": AMSGrad(0.01, beta1=0.8, beta2=0.9, epsilon=1e-2),
     "adamw": AdamW(0.01, weight_decay=0.1, epsilon=1e-2),
+    # The sign of such a gradient is anything, and the other sign is another step: two rates are no difference here.
+    "lion": Lion(1e-15, beta1=0.8, beta2=0.95),
 }
 
 # No kink: in float32 a sum may be rounded to the other side of one.

@@ -4,7 +4,7 @@ import numpy as np
 from engine_cases import Model
 
 from fastnn.losses import LOSSES
-from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+from fastnn.optimizers import SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
 
 F64 = np.dtype(np.float64)
 
@@ -19,6 +19,7 @@ OPTIMIZERS = [
     Adam(),
     AMSGrad(),
     AdamW(),
+    Lion(),
 ]
 
 

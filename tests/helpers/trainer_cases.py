@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import SGD, Adam, AdamW, AMSGrad, Momentum, RMSProp
+from fastnn import SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
 from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
 
 SIDES = (fastnn.reference, fastnn)
@@ -13,6 +13,7 @@ side = pytest.mark.parametrize("side", SIDES, ids=lambda side: side.__name__)
 
 OPTIMIZERS = [
     SGD(0.05), SGD(0.05, 0.9), SGD(0.05, 0.9, nesterov=True), Momentum(0.05), RMSProp(), Adam(), AMSGrad(), AdamW(),
+    Lion(),
 ]  # fmt: skip
 
 RATES = [

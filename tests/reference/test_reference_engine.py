@@ -10,7 +10,7 @@ from reference_cases import F64, OPTIMIZERS, PAIRS, differences, draw, make_mode
 
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.losses import LOSSES
-from fastnn.optimizers import LBFGS, Adam, AdamW, AMSGrad, RMSProp
+from fastnn.optimizers import LBFGS, Adam, AdamW, AMSGrad, Lion, RMSProp
 from fastnn.reference.engine import Engine
 from fastnn.reference.formulas import optimizers
 from fastnn.reference.formulas.activations import hidden_activation
@@ -276,9 +276,21 @@ def test_amsgrad_keeps_the_largest_mean_square():
     npt.assert_allclose(state.h, [2, 8.25])
 
 
+def test_lion_by_hand():
+    model = make_model(sizes=(1, 1), optimizer=Lion(beta1=0.5, beta2=0.75))
+    theta, state = np.zeros(2), model.state()
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([4.0, 0.0]), state, 1.0)
+    npt.assert_array_equal(theta, [-1, 0])
+    npt.assert_array_equal(state.v, [1, 0])
+    # What is kept still points down, and the direction, 0.5 - 2, already up.
+    optimizers.update(model.architecture, model.training.rule, theta, np.array([-2.0, 8.0]), state, 0.5)
+    npt.assert_array_equal(theta, [-0.5, -0.5])
+    npt.assert_array_equal(state.v, [0.25, 2])
+
+
 @pytest.mark.parametrize(
     ("optimizer", "kept"),
-    [*zip(OPTIMIZERS, ["", "v", "v", "v", "s", "vs", "vsh", "vs"], strict=True), (LBFGS(), "")],
+    [*zip(OPTIMIZERS, ["", "v", "v", "v", "s", "vs", "vsh", "vs", "v"], strict=True), (LBFGS(), "")],
     ids=repr,
 )
 def test_states_hold_what_the_optimiser_needs(optimizer, kept):

@@ -35,6 +35,7 @@ def plain(name, z):
         "tanh": lambda: math.tanh(z),
         "sigmoid": lambda: 1 / (1 + math.exp(-z)),
         "softplus": lambda: math.log(1 + math.exp(z)),
+        "mish": lambda: z * math.tanh(math.log(1 + math.exp(z))),
     }[name]()
 
 

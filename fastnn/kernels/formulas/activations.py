@@ -8,7 +8,7 @@ from fastnn.kernels.compiler.policy import inner
 from fastnn.kernels.compiler.tracing import absolute, fma, full_like, traced_pass, where
 from fastnn.kernels.compiler.vector_math import bell, exp_of_negative, exp_parts, log1p_of_finite, scaled_erfc
 
-IDENTITY, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, TANH, SIGMOID, SOFTPLUS = range(10)
+IDENTITY, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, TANH, SIGMOID, SOFTPLUS, MISH = range(11)
 
 LEAK = 0.01
 SELU_SCALE = 1.0507009873554805
@@ -81,6 +81,21 @@ def _softplus(z):
     return _relu(z) + log1p_of_finite(e), where(z < 0.0, e * large, large)
 
 
+def _mish(z):
+    """z t, where t = tanh(log(1 + exp(z))) = n / (n + 2) with n = exp(z) (exp(z) + 2)."""
+    e = exp_of_negative(-absolute(z))
+    # For z > 0 both are divided by exp(2 z), which may overflow.
+    n = where(z > 0.0, fma(e, 2.0, 1.0), e * (e + 2.0))
+    rest = where(z > 0.0, e * e * 2.0, 2.0)
+    share = 1.0 / (n + rest)
+    t = n * share
+    # The slope: 1 - t^2 = (1 - t) (1 + t), without a difference.
+    steepness = rest * share * (t + 1.0)
+    large = 1.0 / (e + 1.0)
+    sigma = where(z < 0.0, e * large, large)
+    return z * t, fma(z * sigma, steepness, t)
+
+
 def _product(a, b):
     """a b."""
     return a * b
@@ -105,6 +120,7 @@ silu_pass = traced_pass(_silu, 1, 2)
 tanh_pass = traced_pass(_tanh, 1, 2)
 sigmoid_pass = traced_pass(_sigmoid, 1, 2)
 softplus_pass = traced_pass(_softplus, 1, 2)
+mish_pass = traced_pass(_mish, 1, 2)
 product_pass = traced_pass(_product, 2)
 fill_pass = traced_pass(_fill, 1)
 relu_delta_pass = traced_pass(_relu_delta, 2)
@@ -132,5 +148,7 @@ def activate_span(code, a, n, slopes, with_slopes):
         silu_pass(n, wanted, a, a, slopes)
     elif code == SOFTPLUS:
         softplus_pass(n, wanted, a, a, slopes)
+    elif code == MISH:
+        mish_pass(n, wanted, a, a, slopes)
     elif with_slopes:
         fill_pass(n, 1, slopes, slopes, 1.0)

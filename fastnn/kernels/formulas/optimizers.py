@@ -8,7 +8,7 @@ below `tiny` become 0.
 from fastnn.kernels.compiler.policy import inner
 from fastnn.kernels.compiler.tracing import absolute, fma, sqrt, traced_pass, where
 
-SGD, CLASSICAL, NESTEROV, AVERAGED, RMSPROP, ADAM, AMSGRAD = range(7)
+SGD, CLASSICAL, NESTEROV, AVERAGED, RMSPROP, ADAM, AMSGRAD, LION = range(8)
 
 # Rules with both moments, whose bias they correct.
 ADAPTIVE = ADAM, AMSGRAD
@@ -77,6 +77,18 @@ def _amsgrad(w, g, v, s, h, rate1, scale2, decay, factor, beta1, rest1, beta2, r
     return w - v * rate1 / (sqrt(h * scale2) + epsilon) - _decayed(w, decay), v, s, h
 
 
+def _lion(w, g, v, rate, decay, factor, beta1, rest1, beta2, rest2, tiny):
+    """w - rate sign(beta1 v + (1 - beta1) g); v = beta2 v + (1 - beta2) g.
+
+    `decay`, `factor`, `rest1`, `rest2` and `tiny` are as above.
+    """
+    g = g * factor
+    direction = fma(v, beta1, g * rest1)
+    # The sign of 0 is 0, and NaN stays NaN.
+    move = where(direction > 0.0, rate, where(direction < 0.0, -rate, direction))
+    return w - move - _decayed(w, decay), _flushed(fma(v, beta2, g * rest2), tiny)
+
+
 sgd_pass = traced_pass(_sgd, 2, 1)
 classical_pass = traced_pass(_classical, 3, 2)
 nesterov_pass = traced_pass(_nesterov, 3, 2)
@@ -84,6 +96,7 @@ averaged_pass = traced_pass(_averaged, 3, 2)
 rmsprop_pass = traced_pass(_rmsprop, 3, 2)
 adam_pass = traced_pass(_adam, 4, 3)
 amsgrad_pass = traced_pass(_amsgrad, 5, 4)
+lion_pass = traced_pass(_lion, 3, 2)
 
 
 @inner
@@ -111,3 +124,5 @@ def update_span(code, n, w, g, v, s, h, rate, rate1, scale2, decay, factor, beta
         amsgrad_pass(
             n, 4, w, g, v, s, h, w, v, s, h, rate1, scale2, decay, factor, beta1, rest1, beta2, rest2, epsilon, tiny
         )
+    elif code == LION:
+        lion_pass(n, 2, w, g, v, w, v, rate, decay, factor, beta1, rest1, beta2, rest2, tiny)

@@ -262,6 +262,33 @@ def softplus(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return soft_maximum(z), logistic(z)
 
 
+def mish(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute a = z t, slope t + z (1 - t^2) sigma(z), with t = tanh(log(1 + exp(z))) and the logistic function sigma.
+
+    Parameters
+    ----------
+    z : numpy.ndarray
+        Floats, any shape.
+
+    Returns
+    -------
+    a, slope : numpy.ndarray
+        As z.
+
+    Notes
+    -----
+    Misra (2019).
+
+    Examples
+    --------
+    >>> a, slope = mish(np.array([-1.0, 0.0, 1.0]))
+    >>> print(a.round(4), slope.round(4))
+    [-0.3034  0.      0.8651] [0.0592 0.6    1.049 ]
+    """
+    t = np.tanh(soft_maximum(z))
+    return z * t, t + z * (1 - t * t) * logistic(z)
+
+
 def logistic(z: NDArray[np.floating]) -> NDArray[np.floating]:
     """Compute 1 / (1 + exp(-z)) without overflow."""
     e = np.exp(-np.abs(z))
@@ -286,6 +313,7 @@ ACTIVATIONS: dict[HiddenActivation, ArrayFunction] = {
     "tanh": tanh,
     "sigmoid": sigmoid,
     "softplus": softplus,
+    "mish": mish,
 }
 
 

@@ -202,6 +202,29 @@ def amsgrad(
     theta -= rate * corrections[0] * v / (np.sqrt(corrections[1] * h) + epsilon)
 
 
+def lion(theta: np.ndarray, v: np.ndarray, g: np.ndarray, rate: float, betas: tuple[float, float]) -> None:
+    """Move by a sign: theta <- theta - rate sign(beta1 v + (1 - beta1) g); then v <- beta2 v + (1 - beta2) g.
+
+    Parameters
+    ----------
+    theta, v, g : numpy.ndarray, shape (n,)
+        Parameters and average, both changed, and gradient.
+    rate : float
+        Learning rate.
+    betas : tuple of float
+        beta1, beta2: weights of the past in the direction and in the average.
+
+    Examples
+    --------
+    >>> theta, v = np.array([1.0, 1.0]), np.array([-1.0, -4.0])
+    >>> lion(theta, v, np.array([2.0, 2.0]), 0.25, (0.5, 0.75))
+    >>> print(theta, v)
+    [0.75 1.25] [-0.25 -2.5 ]
+    """
+    theta -= rate * np.sign(betas[0] * v + (1 - betas[0]) * g)
+    average(v, g, betas[1])
+
+
 def update(
     architecture: Architecture, rule: UpdateRule, theta: np.ndarray, g: np.ndarray, state: State, rate: float
 ) -> None:
@@ -242,6 +265,8 @@ def update(
             adam(theta, state.v, state.s, g, rate, *_moving_factors(rule, state), rule.epsilon)
         case "amsgrad":
             amsgrad(theta, state.v, state.s, state.h, g, rate, *_moving_factors(rule, state), rule.epsilon)
+        case "lion":
+            lion(theta, state.v, g, rate, (rule.beta1, rule.beta2))
     if rule.weight_decay:
         for (W, _), (W_old, _) in zip(architecture.split(theta), architecture.split(old), strict=True):
             W -= rate * rule.weight_decay * W_old
