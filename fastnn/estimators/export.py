@@ -52,16 +52,11 @@ Estimator = TypeVar("Estimator", bound=Convertible)
 
 
 def to_sklearn(estimator: Convertible) -> Any:
-    """Make scikit-learn's estimator with the weights of a fitted one.
+    """Make scikit-learn's estimator with the weights of this one.
 
     It predicts the same, to rounding, and knows nothing of fastnn: it can be pickled for a place without it, or
     converted by skl2onnx. Solvers that scikit-learn has not become 'adam', schedules 'constant', and parameters that
     it has not are dropped; they matter to further training only, which begins with fresh moments.
-
-    Parameters
-    ----------
-    estimator : fastnn.MLPClassifier or fastnn.MLPRegressor
-        Fitted.
 
     Returns
     -------
@@ -115,8 +110,6 @@ def from_sklearn(cls: type[Estimator], model: Any) -> Estimator:
 
     Parameters
     ----------
-    cls : type
-        `fastnn.MLPClassifier` or `fastnn.MLPRegressor`.
     model : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
         Fitted, and of the same kind.
 
@@ -163,15 +156,10 @@ def from_sklearn(cls: type[Estimator], model: Any) -> Estimator:
 
 
 def to_torch(estimator: Convertible) -> Any:
-    """Make a PyTorch module with the weights of a fitted estimator.
+    """Make a PyTorch module with the weights of this estimator.
 
     It takes (n_samples, n_features) and returns what `predict_proba` does, or `predict` of a regressor, in columns: one
     for two classes, the probability of the second. Dropout is left out, as it is when the estimator predicts.
-
-    Parameters
-    ----------
-    estimator : fastnn.MLPClassifier or fastnn.MLPRegressor
-        Fitted.
 
     Returns
     -------

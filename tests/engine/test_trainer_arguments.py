@@ -185,3 +185,11 @@ def test_bad_fits(output, loss, options, kind, message):
     with pytest.raises(kind, match=message):
         trainer.fit(**{"X": X0, "Y": Y0, **options})
     assert bits(trainer) == before
+
+
+def test_an_optimiser_without_a_rule_is_refused():
+    class Ruleless(fastnn.optimizers.Optimizer):
+        pass
+
+    with pytest.raises(TypeError, match=r"optimizer must be one that the engine has a rule for, got .*Ruleless"):
+        fastnn.Trainer(fastnn.Network([1, 1]), Ruleless())
