@@ -2,7 +2,7 @@
 
 numba calls libm's scalar functions (exp: 2.95 ns an element here, NumPy 0.62): the polynomials below vectorise. They
 hold over the whole range, denormals, infinities and NaN included. Largest errors in units of the last place
-(tests/test_elementwise.py): exp and log 1; tanh, expm1, log1p and erf 2.
+(tests/kernels/test_vector_math.py): exp and log 1; tanh, expm1, log1p and erf 2.
 
 `tracing.traced` makes kernels' operations of them. All fits are minimax, with their largest relative error.
 """
