@@ -7,8 +7,9 @@ from pathlib import Path
 
 import fastnn
 
-HELPERS = Path(__file__).parent
-PATHS = (Path(fastnn.__file__).parents[1], HELPERS.parent, HELPERS)
+TESTS = Path(__file__).parents[1]
+# Some processes import what a test file holds.
+PATHS = (Path(fastnn.__file__).parents[1], TESTS, *(TESTS / name for name in ("helpers", "kernels", "engine")))
 
 
 def environment(**more):
