@@ -20,7 +20,7 @@ from fastnn.checks import refuse_masked
 from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
 from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
-from fastnn.estimators.tables import checked_pair
+from fastnn.estimators.tables import Table, checked_pair
 from fastnn.initializers import Initializer
 from fastnn.losses import LossName, Output
 
@@ -134,7 +134,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.max_time = max_time
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> "MLPClassifier":
+    def fit(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: Table | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> "MLPClassifier":
         """Fit the classifier.
 
         Parameters
@@ -159,7 +166,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
+    def partial_fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> "MLPClassifier":
         """Train for one epoch more.
 
         Parameters
@@ -294,7 +303,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         right = self._numbers(outputs) == y
         return float(np.average(right.all(axis=1) if right.ndim == 2 else right, weights=weights))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Table) -> np.ndarray:
         """Predict classes.
 
         Parameters
@@ -316,7 +325,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         predicted: np.ndarray = self.classes_[self._numbers(outputs)]
         return predicted
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Table) -> np.ndarray:
         """Compute probabilities of the classes.
 
         Parameters
@@ -337,7 +346,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         np.subtract(1, outputs[:, 0], out=both[:, 0])
         return both
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Table) -> np.ndarray:
         """Compute logarithms of `predict_proba`.
 
         Parameters

@@ -18,7 +18,7 @@ from fastnn.checks import refuse_masked
 from fastnn.estimators.base import BaseMLP, RateMode, Solver, is_stochastic
 from fastnn.estimators.documentation import documented
 from fastnn.estimators.refusals import UndoneIfRefused
-from fastnn.estimators.tables import checked_pair, refuse_other_than_numbers
+from fastnn.estimators.tables import Table, checked_pair, refuse_other_than_numbers
 from fastnn.initializers import Initializer
 from fastnn.losses import LossName, Output
 
@@ -124,7 +124,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.max_time = max_time
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> "MLPRegressor":
+    def fit(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: Table | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> "MLPRegressor":
         """Fit the regressor.
 
         Parameters
@@ -149,7 +156,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+    def partial_fit(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "MLPRegressor":
         """Train for one epoch more.
 
         Parameters
@@ -197,7 +204,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return np.nan
         return float(r2_score(y, outputs[:, 0] if y.ndim == 1 else outputs, sample_weight=weights))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Table) -> np.ndarray:
         """Predict targets.
 
         Parameters

@@ -1,9 +1,10 @@
 """The estimators' tables: checked as scikit-learn checks them, and as the engine reads them."""
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import column_or_1d
@@ -15,6 +16,16 @@ from fastnn.specs import Architecture
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 REAL_KINDS = "fiub"
+
+
+class SparseTable(Protocol):
+    """A sparse matrix or array of SciPy's."""
+
+    def tocsr(self) -> object:
+        """Return it row by row."""
+
+
+Table = ArrayLike | SparseTable
 
 
 def _is_plain(estimator: Any, X: Any, reset: bool) -> bool:
