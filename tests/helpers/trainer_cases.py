@@ -16,10 +16,10 @@ OPTIMIZERS = [
     Lion(),
 ]  # fmt: skip
 
-RATES = [
-    Constant(0.01), StepDecay(0.01, 7), InverseScaling(0.01), Cosine(0.01, 40, 5), OneCycle(0.01, 40),
-    lambda step: 0.01 / (1 + step),
+SCHEDULES = [
+    Constant(0.01), StepDecay(0.01, 7), InverseScaling(0.01, 0.7), Cosine(0.01, 40, 5, 0.001), OneCycle(0.01, 40),
 ]  # fmt: skip
+RATES = [*SCHEDULES, lambda step: 0.01 / (1 + step)]
 
 
 def data(m=50, n_x=3, n_y=2, seed=0):

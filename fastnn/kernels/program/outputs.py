@@ -20,7 +20,7 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     total,
 )
-from fastnn.kernels.formulas.losses import SIGMOID, output_delta_panel, output_loss_panel, output_panel
+from fastnn.kernels.formulas.losses import output_delta_panel, output_loss_panel, output_panel, weigh_panel
 
 # Losses of the user's own that are computed at a time.
 USER_LOSSES = 64
@@ -82,14 +82,10 @@ def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, 
                 losses, advance(dz, at_begin),
             )  # fmt: skip
             for t in range(begin, end):
-                factor = get(weights, t) if weighted else number_like(a, 1.0)
-                put(terms, t, get(terms, t) + get(losses, t - begin) * factor)
-                slope = get(dz, row + t) * scale * factor
-                if output == SIGMOID:
-                    slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
-                put(dz, row + t, slope)
-        for t in range(count, width):
-            put(dz, row + t, 0)
+                put(terms, t, get(terms, t) + get(losses, t - begin))
+                put(dz, row + t, get(dz, row + t) * scale)
+    output_delta_panel(output, a, dz, n_y, width)
+    weigh_panel(n_y, width, count, weights, weighted, dz, terms, True)
 
 
 @op
