@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn import checks
 
-__all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "StepDecay", "rates"]
+__all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Polynomial", "Schedule", "StepDecay", "rates"]
 
 Floats = NDArray[np.float64]
 
@@ -263,6 +263,56 @@ class OneCycle(Schedule):
         if top <= 0:
             return falling
         return np.where(steps <= top, _along_cosine(start, self.learning_rate, _way(steps, 0.0, top)), falling)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """A rate that falls along a power: final + (learning_rate - final) (1 - step / steps)^power, final from `steps` on.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Rate at the start, not negative.
+    steps : int
+        Step at which the rate is `final`, and from then on.
+    power : float
+        1 is a straight line; more falls sooner. Positive.
+    final : float
+        Rate at the end, not negative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    With ``final=0`` this is PyTorch's ``PolynomialLR(total_iters=steps)``.
+
+    Examples
+    --------
+    >>> from fastnn import Polynomial
+    >>> line = Polynomial(0.5, steps=100)
+    >>> line(0), line(50), line(100), line(1000)
+    (0.5, 0.25, 0.0, 0.0)
+    """
+
+    learning_rate: float
+    steps: int
+    power: float = 1.0
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._checked(
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
+            steps=checks.count("steps", self.steps, 1),
+            power=checks.positive_number("power", self.power),
+            final=checks.not_negative("final", self.final),
+        )
+
+    def _at(self, steps: Floats) -> Floats:
+        left = 1.0 - _way(steps, 0.0, float(self.steps))
+        return self.final + (self.learning_rate - self.final) * np.power(left, self.power)
 
 
 def rates(learning_rate: float | Callable[[int], float], first: int, count: int) -> Floats:

@@ -304,8 +304,9 @@ HUGE = [10**400, 2**63, np.uint64(2**63)]
 def test_counts_that_fit_nowhere_are_refused_when_given(huge):
     for make, name in (
         (lambda: fastnn.StepDecay(0.1, every=huge), "every"), (lambda: fastnn.Cosine(0.1, steps=huge), "steps"),
-        (lambda: fastnn.OneCycle(0.1, steps=huge), "steps"), (lambda: fastnn.LBFGS(history_size=huge), "history_size"),
-        (lambda: fastnn.EarlyStopping(patience=huge), "patience"), (lambda: fastnn.Constant(0.1)(huge), "step"),
+        (lambda: fastnn.OneCycle(0.1, steps=huge), "steps"), (lambda: fastnn.Polynomial(0.1, steps=huge), "steps"),
+        (lambda: fastnn.Constant(0.1)(huge), "step"), (lambda: fastnn.LBFGS(history_size=huge), "history_size"),
+        (lambda: fastnn.EarlyStopping(patience=huge), "patience"),
         (lambda: fastnn.Checkpoint("x", every=huge), "every"), (lambda: fastnn.Network([2, huge]), "layer_sizes"),
         (lambda: fastnn.train(fastnn.Network([1, 1]), [[1.0]], [[1.0]], batch_size=huge), "batch_size"),
     ):  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn import SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
-from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
+from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, Polynomial, StepDecay
 
 SIDES = (fastnn.reference, fastnn)
 
@@ -18,6 +18,7 @@ OPTIMIZERS = [
 
 SCHEDULES = [
     Constant(0.01), StepDecay(0.01, 7), InverseScaling(0.01, 0.7), Cosine(0.01, 40, 5, 0.001), OneCycle(0.01, 40),
+    Polynomial(0.01, 40, 2.0, 0.001),
 ]  # fmt: skip
 RATES = [*SCHEDULES, lambda step: 0.01 / (1 + step)]
 
