@@ -94,12 +94,19 @@ def model(  # noqa: D103
         checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
         beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
+    return _run(X, Y, settings, print_cost, warn_redefined)
+
+
+def _run(
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, print_cost: bool, warn_redefined: bool
+) -> Arrays:
+    """Do what `model` does with checked data and settings."""
     if checks.flag("warn_redefined", warn_redefined):
         warn_of_redefined(settings.functions())
-    record = optimization_record(decay) if print_cost else None
+    record = optimization_record(settings.decay) if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(learning_rate if decay is None else settings.last_rate)
+        record.draw(settings.last_rate)
     return parameters
 
 
@@ -115,7 +122,9 @@ def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report:
         initialize_parameters(settings.layers_dims), X, Y, rule, batch=settings.mini_batch_size, first_seed=_FIRST_SEED
     )
     next_rate = None if settings.decay is None else settings.next_rate
-    parameters = training.run(settings.num_epochs, settings.learning_rate, report, 100, next_rate, settings.cost_of_last_batch)
+    parameters = training.run(
+        settings.num_epochs, settings.learning_rate, report, 100, next_rate, settings.cost_of_last_batch
+    )
     if settings.num_epochs:
         # Leave NumPy's stream where the last shuffle of the notebook leaves it.
         np.random.seed(_FIRST_SEED + settings.num_epochs - 1)

@@ -268,12 +268,19 @@ def model(
         checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
         beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
+    return _run(X, Y, settings, print_cost, warn_redefined)
+
+
+def _run(
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, print_cost: bool, warn_redefined: bool
+) -> Arrays:
+    """Do what `model` does with checked data and settings."""
     if checks.flag("warn_redefined", warn_redefined):
         warn_of_redefined(settings.functions())
-    record = optimization_record(decay) if print_cost else None
+    record = optimization_record(settings.decay) if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(learning_rate if decay is None else settings.last_rate)
+        record.draw(settings.last_rate)
     return parameters
 
 

@@ -3,11 +3,15 @@
 import sys
 import warnings
 from collections.abc import Iterable
+from types import FrameType
 
 
 def warn_of_redefined(names: Iterable[str]) -> None:
-    """Warn if the module that called the caller of this has functions of its own under some of the names."""
-    frame = sys._getframe(1).f_back
+    """Warn if the module that called fastnn has functions of its own under some of the names."""
+    frame: FrameType | None = sys._getframe()
+    level = 1
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("fastnn."):
+        frame, level = frame.f_back, level + 1
     if frame is None:
         return
     found = [name for name in names if _is_foreign(frame.f_globals.get(name))]
@@ -16,7 +20,7 @@ def warn_of_redefined(names: Iterable[str]) -> None:
             f"model calls fastnn's own {', '.join(found)}, not those of {frame.f_globals.get('__name__')}: keep the "
             f"notebook's model to train with them, or pass warn_redefined=False",
             UserWarning,
-            stacklevel=3,
+            stacklevel=level,
         )
 
 

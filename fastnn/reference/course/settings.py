@@ -66,7 +66,8 @@ class RegularizationSettings(checks.CheckedSettings):
 class OptimizationSettings(checks.CheckedSettings):
     """Arguments of `fastnn.optimization.model`, which describes them; `layers_dims` fits the data already.
 
-    `last_rate` is what `next_rate` returned last, which the title of the cost curve states.
+    `last_rate` is the rate as it was given, or with a decay what `next_rate` returned last: the title of the cost curve
+    states it.
     """
 
     layers_dims: list[int]
@@ -85,6 +86,7 @@ class OptimizationSettings(checks.CheckedSettings):
 
     def __post_init__(self) -> None:
         self._checked(
+            last_rate=self.learning_rate,
             optimizer=checks.one_of("optimizer", self.optimizer, get_args(Update)),
             learning_rate=checks.finite_number("learning_rate", self.learning_rate),
             mini_batch_size=checks.count("mini_batch_size", self.mini_batch_size, 1),
@@ -96,7 +98,6 @@ class OptimizationSettings(checks.CheckedSettings):
             decay=checks.decay_rule(self.decay),
             decay_rate=checks.finite_number("decay_rate", self.decay_rate),
         )
-        self._checked(last_rate=self.learning_rate)
 
     def functions(self) -> tuple[str, ...]:
         """Return the names of what the notebook's `model` calls."""
