@@ -23,8 +23,8 @@ def warn_of_redefined(names: Iterable[str]) -> None:
     if news:
         _told.update(redefined)
         warnings.warn(
-            f"model calls fastnn's own {', '.join(news)}, not what {module} defines: keep the notebook's model to train "
-            f"with that, or pass warn_redefined=False",
+            f"model calls fastnn's own {', '.join(news)}, not what {module} defines: keep the notebook's model to "
+            f"train with that, or pass warn_redefined=False",
             UserWarning,
             stacklevel=level,
         )
