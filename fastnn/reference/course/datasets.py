@@ -19,7 +19,7 @@ def load_circles(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarr
     Parameters
     ----------
     is_plot : bool
-        Whether to show a scatter of the training set.
+        Whether to draw a scatter of the training set.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     is_plot : bool
-        Whether to show a scatter of them.
+        Whether to draw a scatter of them.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def load_2D_dataset(
         The file data.mat or the folder that holds it. By default datasets/data.mat under the
         working directory, where the notebooks have it.
     is_plot : bool
-        Whether to show a scatter of the training set.
+        Whether to draw a scatter of the training set.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def load_planar_dataset(randomness: float, seed: int, is_plot: bool = False) -> 
     seed : int
         Seed of NumPy's global stream.
     is_plot : bool
-        Whether to show a scatter of the points.
+        Whether to draw a scatter of the points.
 
     Returns
     -------

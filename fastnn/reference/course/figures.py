@@ -89,8 +89,7 @@ def plot_decision_boundary(model: Callable[[np.ndarray], np.ndarray], X: ArrayLi
 def draw_costs(costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
     """Draw a cost curve if there is one and matplotlib can; a failure is a warning."""
     if len(costs):
-        draw = lambda axes: _cost_curve(axes, costs, x_label, title)  # noqa: E731
-        _draw_if_possible("the cost curve", draw, _COSTS, shown=True)
+        _draw_if_possible("the cost curve", _COSTS, lambda axes: _cost_curve(axes, costs, x_label, title), shown=True)
 
 
 def draw_examples(X: np.ndarray, Y: np.ndarray) -> None:
@@ -98,8 +97,12 @@ def draw_examples(X: np.ndarray, Y: np.ndarray) -> None:
 
     It is not shown yet, so that a title may follow: a notebook shows what a cell has drawn at its end.
     """
-    draw = lambda axes: axes.scatter(X[0], X[1], c=Y.ravel(), s=40, cmap="Spectral")  # noqa: E731
-    _draw_if_possible("the data set", draw, _EXAMPLES, shown=False)
+    _draw_if_possible(
+        "the data set",
+        _EXAMPLES,
+        lambda axes: axes.scatter(X[0], X[1], c=Y.ravel(), s=40, cmap="Spectral"),
+        shown=False,
+    )
 
 
 def _cost_curve(axes: "Axes", costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
@@ -110,7 +113,7 @@ def _cost_curve(axes: "Axes", costs: Sequence[float | np.floating], x_label: str
     axes.set_title(title)
 
 
-def _draw_if_possible(what: str, draw: Callable[["Axes"], object], figure: str, shown: bool) -> None:
+def _draw_if_possible(what: str, figure: str, draw: Callable[["Axes"], object], shown: bool) -> None:
     """Draw into empty axes or our cleared figure; without matplotlib, or off the main thread, do nothing."""
     if not _on_main_thread() or not _available():
         return
