@@ -31,6 +31,7 @@ ORDER = (
     ),
     ("course", "estimators"),
     ("initialization", "regularization", "gradient_checking", "optimization"),
+    ("v1", "v2021"),
     ("course.experiments", "course.figures", "course.command_line", "__main__", "fastnn"),
 )  # fmt: skip
 
