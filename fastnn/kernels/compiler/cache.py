@@ -150,6 +150,11 @@ class KernelCache(NullCache):
         origin = _digest(FINGERPRINT, numba.__version__, llvmlite.__version__, *code)
         return f"{function.__name__.strip('<>')}-{key.hex()[:16]}.nbc", key, origin
 
+    def holds(self, sig, target_context):
+        """Whether there is a file of compiled code for the argument types `sig`."""
+        name, _, _ = self._heading(sig, target_context.codegen())
+        return any(os.path.exists(os.path.join(folder, name)) for folder in _folders(config.CACHE_DIR))
+
     def load_overload(self, sig, target_context):
         """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
         target_context.refresh()

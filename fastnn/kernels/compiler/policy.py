@@ -56,9 +56,9 @@ def _undisturbed(function, *arguments, **options):
             return future.result()
 
 
-def _compiled(function, parallel):
+def _compiled(function, parallel, nogil=True):
     options = {"parallel": EXPLICIT_PRANGE_ONLY} if parallel else {}
-    dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    dispatcher = numba.njit(nogil=nogil, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     dispatcher._cache = KernelCache(function)
     # What numba calls for arguments of new types, and what we do beforehand.
     dispatcher._compile_for_args = functools.partial(_undisturbed, dispatcher._compile_for_args)
@@ -162,6 +162,13 @@ class Op:
         native.compile()
         self._compiled[dtype] = native
 
+    def is_at_hand(self, dtype):
+        """Whether the machine code for that type of numbers is loaded or in the cache."""
+        if dtype in self._compiled:
+            return True
+        native = _Native(self.function, self._signature(dtype))
+        return KernelCache(self.function).holds(native._sig, native._targetdescr.target_context)
+
     def address(self, dtype):
         """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
         return self.compiled(np.dtype(dtype)).address if JIT else self.function
@@ -228,6 +235,11 @@ def inner(function):
 def kernel(function):
     """Compile a serial kernel that Python calls."""
     return _compiled(function, parallel=False) if JIT else _silent(function)
+
+
+def kernel_with_gil(function):
+    """Compile a serial kernel that Python calls and that no other Python thread runs beside."""
+    return _compiled(function, parallel=False, nogil=False) if JIT else _silent(function)
 
 
 def parallel_kernel(function):
