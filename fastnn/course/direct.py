@@ -67,7 +67,7 @@ class _Direct:
         first = not self._calls
         self._calls += calls
         # A first call looks into the cache, where an earlier process may have put it.
-        if not JIT or not (self._calls > MANY_CALLS or (first and self._op.is_at_hand(_FLOAT64))):
+        if not JIT or not (self._calls > MANY_CALLS or (first and self._op.is_ready(_FLOAT64))):
             return None
         if not _is_as_expected():
             return None

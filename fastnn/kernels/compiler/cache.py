@@ -12,7 +12,6 @@ import os
 import pickle
 import sys
 import tempfile
-import threading
 import uuid
 
 import llvmlite
@@ -23,6 +22,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from fastnn.kernels.compiler import notices
 from fastnn.kernels.compiler.host import LEVEL
 
 # All kernels, of which any may be part of another's machine code.
@@ -87,6 +87,11 @@ def _writable(folders):
     return None
 
 
+def writable_folder():
+    """The folder that new machine code is written to, or None."""
+    return _writable(_folders(config.CACHE_DIR))
+
+
 def _holds_code(folder):
     try:
         return any(name.endswith(".nbc") for name in os.listdir(folder))
@@ -103,20 +108,6 @@ def places():
     return ", ".join(found + [writable] * bool(writable)) or "none: every process compiles (set NUMBA_CACHE_DIR)"
 
 
-_said: set[str | None] = set()
-
-
-def _say(line, once=None):
-    """Write a line on stderr, or at most one with the mark `once` in a process; never fail."""
-    if once in _said:
-        return
-    if once:
-        _said.add(once)
-    # There may be no stderr, it may be closed, or somebody's object.
-    with contextlib.suppress(Exception):
-        sys.stderr.write(f"fastnn: {line}\n")
-
-
 class KernelCache(NullCache):
     """The cache of one kernel: a file for each of its signatures, processors and settings of the compiler.
 
@@ -127,12 +118,12 @@ class KernelCache(NullCache):
 
     def __init__(self, py_func):
         self._py_func = py_func
-        self._notice = None
+        self._progress = None
 
     @property
     def cache_path(self):
-        """The folder that new machine code is written to, or None."""
-        return _writable(_folders(config.CACHE_DIR))
+        """As numba asks for it."""
+        return writable_folder()
 
     def _index_key(self, sig, codegen):
         """What tells this file from all others in its folder."""
@@ -151,9 +142,14 @@ class KernelCache(NullCache):
         return f"{function.__name__.strip('<>')}-{key.hex()[:16]}.nbc", key, origin
 
     def holds(self, sig, target_context):
-        """Whether there is a file of compiled code for the argument types `sig`."""
-        name, _, _ = self._heading(sig, target_context.codegen())
-        return any(os.path.exists(os.path.join(folder, name)) for folder in _folders(config.CACHE_DIR))
+        """Whether a file has the code for the argument types `sig`, which may still turn out to be damaged."""
+        target_context.refresh()
+        name, key, origin = self._heading(sig, target_context.codegen())
+        for folder in _folders(config.CACHE_DIR):
+            with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
+                if file.read(96)[32:] == key + origin:
+                    return True
+        return False
 
     def load_overload(self, sig, target_context):
         """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
@@ -174,32 +170,26 @@ class KernelCache(NullCache):
                     loaded = CompileResult._rebuild(target_context, *pickle.loads(memoryview(content)[64:]))
             if loaded is not None:
                 return loaded
-            _say(f"damaged machine code in {folder} is compiled anew", "damaged")
+            notices.say(f"damaged machine code in {folder} is compiled anew", "damaged")
         self._announce()
         return None
 
     def _announce(self):
         if FINGERPRINT is None:
-            _say("its own files cannot be read, so that every process compiles anew", "uncached")
+            notices.say("its own files cannot be read, so that every process compiles anew", "uncached")
         elif self.cache_path is None:
-            _say(
+            notices.say(
                 "no folder for machine code can be written, so that every process compiles anew: set NUMBA_CACHE_DIR "
                 "to one that can be, or that fastnn.warmup() has filled",
                 "uncached",
             )
         else:
-            line = f"compiling {self._py_func.__name__}, once for this machine"
-            self._notice = threading.Timer(1.0, _say, [line])
-            self._notice.daemon = True
-            try:
-                self._notice.start()
-            except (RuntimeError, MemoryError):  # no thread to be had
-                _say(line, "compiling")
+            self._progress = notices.begin()
 
     def save_overload(self, sig, data):
         """Keep the compiled code `data` for the argument types `sig`."""
-        if self._notice is not None:
-            self._notice.cancel()
+        notices.end(self._progress)
+        self._progress = None
         folder = self.cache_path
         if folder is None or data.library.has_dynamic_globals:  # which are addresses in this process
             return
@@ -219,4 +209,4 @@ class KernelCache(NullCache):
                     os.unlink(unfinished)
                 raise
         except OSError as error:
-            _say(f"machine code cannot be kept in {folder}: {error.strerror}", "unkept")
+            notices.say(f"machine code cannot be kept in {folder}: {error.strerror}", "unkept")

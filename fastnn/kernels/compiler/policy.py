@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
+from numba.core.registry import cpu_target
 
 from fastnn.interrupts import held
 from fastnn.kernels.compiler.cache import KernelCache
@@ -147,10 +148,20 @@ class Op:
         }
         return [numba_types[annotation] for annotation in self.function.__annotations__.values()], types.void
 
+    def dtype_of(self, dtype):
+        """The type of numbers whose code serves that type: float64 for both where no parameter points to numbers."""
+        return np.dtype(dtype if Numbers in self.function.__annotations__.values() else np.float64)
+
+    def is_ready(self, dtype):
+        """Whether the code for that type of numbers is loaded, or in the cache."""
+        if dtype in self._compiled:
+            return True
+        target_context = cpu_target.target_context
+        return self._cached and KernelCache(self.function).holds(tuple(self._signature(dtype)[0]), target_context)
+
     def compiled(self, dtype):
         """The numba function object for that type of numbers; compiles if need be."""
-        if Numbers not in self.function.__annotations__.values():
-            dtype = np.dtype(np.float64)
+        dtype = self.dtype_of(dtype)
         if dtype not in self._compiled:
             _undisturbed(self._compile, dtype)
         return self._compiled[dtype]
@@ -161,13 +172,6 @@ class Op:
             native._cache = KernelCache(self.function)
         native.compile()
         self._compiled[dtype] = native
-
-    def is_at_hand(self, dtype):
-        """Whether the machine code for that type of numbers is loaded or in the cache."""
-        if dtype in self._compiled:
-            return True
-        native = _Native(self.function, self._signature(dtype))
-        return KernelCache(self.function).holds(native._sig, native._targetdescr.target_context)
 
     def address(self, dtype):
         """Where the machine code for that type of numbers begins; without JIT the Python function itself."""
