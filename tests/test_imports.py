@@ -31,7 +31,7 @@ ORDER = (
     ),
     ("course", "estimators"),
     ("initialization", "regularization", "gradient_checking", "optimization"),
-    ("course.experiments", "course.figures", "course.command_line", "__main__", "fastnn"),
+    ("course.experiments", "course.figures", "course.notebook_switch", "course.command_line", "__main__", "fastnn"),
 )  # fmt: skip
 
 # Of the lines above them these import no more than this.
@@ -46,6 +46,7 @@ COMPUTED = {
     "interrupts": (),
     "checks": (),  # other libraries
     "course.experiments": (*NOTEBOOKS, *(f"reference.{name}" for name in NOTEBOOKS)),
+    "course.notebook_switch": (*NOTEBOOKS, "gradient_checking"),
 }
 
 

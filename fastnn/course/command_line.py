@@ -1,4 +1,4 @@
-"""The command line of the main job: the course's experiments, a table and figures."""
+"""The command line: the course's experiments with a table and figures, and the switch of a notebook."""
 
 import argparse
 import contextlib
@@ -35,9 +35,17 @@ experiments:
 examples:
   python -m fastnn
   python -m fastnn --experiment he,adam --experiment l2 --data course/datasets/data.mat --output figures
+  python -m fastnn notebook Initialization.ipynb --write
 
 The regularization experiments use the course's football data set, which does not come with fastnn. Without
 it they use a seeded stand-in of the same shape, and the table says so.
+"""
+
+NOTEBOOK_DESCRIPTION = """\
+Say which of the course's notebooks this is and of which version, what to import in place of its helper files, and which
+of its definitions to delete, for fastnn has them. Nothing of the notebook is run, and its file is not changed.
+
+The copy that --write makes has no outputs: those of the original are of the code that was replaced.
 """
 
 
@@ -70,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(arguments)
+        if options.command == "notebook":
+            return _notebook(options.path, options.write)
         missing = [name for module, name in NEEDED.items() if not _installed(module)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
@@ -114,7 +124,42 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--no-reference", action="store_true", help="do not time NumPy: takes less time, and no speed-up in the table")
     add("--threads", metavar="N", type=int, help="use at most N threads (default: all that this process may use)")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="")
+    notebook = commands.add_parser(
+        "notebook", help="switch one of the course's notebooks to fastnn",
+        description=NOTEBOOK_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    notebook.set_defaults(command="notebook")
+    notebook.add_argument("path", type=Path, help="the notebook, an .ipynb file")
+    notebook.add_argument(
+        "--write", action="store_true", help="make the switched copy, NAME.fastnn.ipynb, beside it; no file is replaced"
+    )
     return parser
+
+
+def _notebook(path: Path, write: bool) -> int:
+    """Say what to change in a notebook; on request make the changed copy."""
+    from fastnn.course.notebook_switch import plan_switch
+    from fastnn.course.notebooks import read_notebook, write_copy
+
+    try:
+        switch = plan_switch(read_notebook(path))
+        print(switch.report(), flush=True)
+        if not write:
+            return 0
+        if not switch.changes():
+            raise UserError(f"there is nothing to change in {path}: no copy was written")
+        copy = path.with_name(f"{path.stem}.fastnn.ipynb")
+        write_copy(switch.notebook, switch.sources, copy)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except FileExistsError as error:
+        raise UserError(f"{error}, and is not replaced: move it away, or delete it") from error
+    except OSError as error:
+        raise UserError(f"the copy could not be written: {error}") from error
+    print(f"\nwritten, without outputs: {copy}", flush=True)
+    return 0
 
 
 def _names(text: str) -> list[str]:
