@@ -60,7 +60,7 @@ def backward_propagation_n(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays: 
 def gradient_check_n(  # noqa: D103
     parameters: Arrays, gradients: Arrays, X: ArrayLike, Y: ArrayLike, epsilon: float = 1e-7
 ) -> np.floating:
-    return reference.compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon)
+    return reference.verdict(reference.compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon))
 
 
 def _layer_table(sizes: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:

@@ -15,6 +15,7 @@ from fastnn.course.updates import update_parameters
 from fastnn.reference import initialization as reference
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.recording import Report, initialization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.settings import Initialization, InitializationSettings
 from fastnn.reference.initialization import (
     initialize_parameters_he,
@@ -57,13 +58,17 @@ def model(  # noqa: D103
     num_iterations: int = 15000,
     print_cost: bool = True,
     initialization: Initialization = "he",
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     X, Y = checks.training_data(X, Y, n_y=1)
     settings = InitializationSettings(learning_rate, num_iterations, initialization)
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
     record = initialization_record() if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(learning_rate)
     return parameters
 
 

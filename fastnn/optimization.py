@@ -22,6 +22,7 @@ from fastnn.optimizers import UpdateRule
 from fastnn.reference import optimization as reference
 from fastnn.reference.course.layers import Arrays
 from fastnn.reference.course.recording import Report, optimization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 from fastnn.reference.optimization import (
     initialize_adam,
@@ -85,16 +86,27 @@ def model(  # noqa: D103
     print_cost: bool = True,
     decay: Decay | None = None,
     decay_rate: float = 1,
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     X, Y = checks.training_data(X, Y)
     settings = OptimizationSettings(
         checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
         beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
-    record = optimization_record(decay) if print_cost else None
+    return _run(X, Y, settings, print_cost, warn_redefined)
+
+
+def _run(
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, print_cost: bool, warn_redefined: bool
+) -> Arrays:
+    """Do what `model` does with checked data and settings."""
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
+    record = optimization_record(settings.decay) if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(settings.last_rate)
     return parameters
 
 
@@ -110,7 +122,9 @@ def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report:
         initialize_parameters(settings.layers_dims), X, Y, rule, batch=settings.mini_batch_size, first_seed=_FIRST_SEED
     )
     next_rate = None if settings.decay is None else settings.next_rate
-    parameters = training.run(settings.num_epochs, settings.learning_rate, report, 100, next_rate)
+    parameters = training.run(
+        settings.num_epochs, settings.learning_rate, report, 100, next_rate, settings.cost_of_last_batch
+    )
     if settings.num_epochs:
         # Leave NumPy's stream where the last shuffle of the notebook leaves it.
         np.random.seed(_FIRST_SEED + settings.num_epochs - 1)

@@ -16,6 +16,7 @@ from fastnn.reference import regularization as reference
 from fastnn.reference.course import layers
 from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.course.recording import Report, regularization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.settings import RegularizationSettings
 from fastnn.reference.regularization import (
     initialize_parameters,
@@ -103,13 +104,17 @@ def model(  # noqa: D103
     print_cost: bool = True,
     lambd: float = 0,
     keep_prob: float = 1,
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     X, Y = checks.training_data(X, Y, n_y=1)
     settings = RegularizationSettings(learning_rate, num_iterations, lambd, keep_prob)
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
     record = regularization_record() if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(learning_rate)
     return parameters
 
 

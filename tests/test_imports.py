@@ -31,6 +31,7 @@ ORDER = (
     ),
     ("course", "estimators"),
     ("initialization", "regularization", "gradient_checking", "optimization"),
+    ("v1", "v2021"),
     ("course.experiments", "course.figures", "course.notebook_switch", "course.command_line", "__main__", "fastnn"),
 )  # fmt: skip
 
@@ -46,7 +47,7 @@ COMPUTED = {
     "interrupts": (),
     "checks": (),  # other libraries
     "course.experiments": (*NOTEBOOKS, *(f"reference.{name}" for name in NOTEBOOKS)),
-    "course.notebook_switch": (*NOTEBOOKS, "gradient_checking"),
+    "course.notebook_switch": ("v1", "v2021", *NOTEBOOKS, "gradient_checking"),
 }
 
 

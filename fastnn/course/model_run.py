@@ -106,11 +106,11 @@ class CourseTraining:
         # Ctrl-C need not be held back: it acts between calls of compiled code, and ends `model` with an exception.
         self._slices = Slices(session.totals, session.batch * architecture.n_parameters, Interrupts())
 
-    def _epochs(self, rates: np.ndarray, with_cost: bool) -> float:
-        """Train for an epoch a rate; the sum of the costs, not divided by the number of examples."""
+    def _epochs(self, rates: np.ndarray, with_cost: bool) -> np.ndarray:
+        """Train for an epoch a rate; the cost of each step, not divided by the number of examples."""
         self._session.workspace.settings[at.COSTED] = with_cost
         totals, _ = self._slices.run(np.repeat(rates, self._steps))
-        return float(np.sum(totals))
+        return totals
 
     def run(
         self,
@@ -119,6 +119,7 @@ class CourseTraining:
         report: Report | None,
         report_every: int,
         next_rate: Callable[[int], float] | None = None,
+        cost_of_last_batch: bool = False,
     ) -> Arrays:
         """Train, and return the parameters.
 
@@ -134,13 +135,16 @@ class CourseTraining:
             As it says.
         next_rate : callable, optional
             Gives the rate that follows an epoch; the same rate throughout without it.
+        cost_of_last_batch : bool
+            Whether the reported cost is the last mini-batch's mean and not that of all examples; without L2.
 
         Returns
         -------
         dict
             Fresh arrays.
         """
-        m, lambd = self._m, self._lambd
+        m, lambd, batch = self._m, self._lambd, self._session.batch
+        n_costed = (m - 1) % batch + 1 if cost_of_last_batch else m
         epoch = 0
         while epoch < n_epochs:
             costed = report is not None and epoch % report_every == 0
@@ -154,11 +158,12 @@ class CourseTraining:
             if costed:
                 squares = sum(float(np.sum(np.square(W))) for W, _ in self._weights) if lambd else 0.0
                 penalty = lambd / 2 * squares
-                cost = self._epochs(rates[:1], True) - penalty
+                totals = self._epochs(rates[:1], True)
+                cost = float(totals[-1] if cost_of_last_batch else np.sum(totals)) - penalty
             if count > costed:
                 self._epochs(rates[costed:-1], False)
             if report is not None and costed:
-                mean = 1.0 / m * cost if self._skip_nan else cost / m
+                mean = 1.0 / n_costed * cost if self._skip_nan or cost_of_last_batch else cost / m
                 report(epoch, mean + penalty / m, float(rates[1]))
             rate = rates[-1]
             epoch += count

@@ -123,12 +123,19 @@ def gradient_check(x: float, theta: float, epsilon: float = 1e-7) -> np.floating
     >>> print(f"{difference:.2e}")
     2.92e-10
     """
+    difference = compare_slopes(x, theta, epsilon)
+    print("The gradient is correct!" if difference < 1e-7 else "The gradient is wrong!")
+    return difference
+
+
+def compare_slopes(x: float, theta: float, epsilon: float) -> np.floating:
+    """Check the arguments of `gradient_check`, and compare."""
     x, theta = checks.real_number("x", x), checks.real_number("theta", theta)
     epsilon = checks.difference_step(epsilon)
     J_plus = forward_propagation(x, theta + epsilon)
     J_minus = forward_propagation(x, theta - epsilon)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)
-    return verdict(relative_difference(backward_propagation(x, theta), gradapprox))
+    return relative_difference(backward_propagation(x, theta), gradapprox)
 
 
 def forward_propagation_n(X: ArrayLike, Y: ArrayLike, parameters: Arrays) -> tuple[np.floating, Cache]:
@@ -266,7 +273,7 @@ def gradient_check_n(
     >>> bool(difference < 2e-7)
     True
     """
-    return compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon)
+    return verdict(compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon))
 
 
 def compare_gradients(
@@ -287,7 +294,7 @@ def compare_gradients(
     grad = vectors.column([gradients[f"d{name}"] for name in names])  # (n, 1)
     J_plus, J_minus = costs_around(theta, shapes, floating(X), Y, epsilon)  # (n, 1)
     gradapprox = (J_plus - J_minus) / (2 * epsilon)  # (n, 1)
-    return verdict_n(relative_difference(grad, gradapprox))
+    return relative_difference(grad, gradapprox)
 
 
 def _costs_around(
@@ -310,12 +317,6 @@ def relative_difference(grad: float | np.ndarray, gradapprox: float | np.ndarray
 
 
 def verdict(difference: np.floating) -> np.floating:
-    """Print what `gradient_check` says about a difference, and return it."""
-    print("The gradient is correct!" if difference < 1e-7 else "The gradient is wrong!")
-    return difference
-
-
-def verdict_n(difference: np.floating) -> np.floating:
     """Print what `gradient_check_n` says about a difference, and return it."""
     # Asked this way round, NaN is a mistake.
     if difference <= 2e-7:

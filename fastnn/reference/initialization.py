@@ -19,6 +19,7 @@ from fastnn.reference.course.propagation import (
     update_parameters,
 )
 from fastnn.reference.course.recording import Report, initialization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.settings import Initialization, InitializationSettings
 
 __all__ = [
@@ -225,6 +226,8 @@ def model(
     num_iterations: int = 15000,
     print_cost: bool = True,
     initialization: Initialization = "he",
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     """Train a network of layers [n_x, 10, 5, 1] by batch gradient descent.
 
@@ -242,6 +245,9 @@ def model(
         Whether to print the cost before the update every 1000 iterations and draw its curve.
     initialization : {"he", "zeros", "random", "xavier"}
         How the parameters begin: by the function ``initialize_parameters_...`` of that name.
+    warn_redefined : bool
+        Whether to warn where the caller's module has functions of its own under names that the notebook's
+        model would call.
 
     Returns
     -------
@@ -269,10 +275,12 @@ def model(
     """
     X, Y = checks.training_data(X, Y, n_y=1)
     settings = InitializationSettings(learning_rate, num_iterations, initialization)
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
     record = initialization_record() if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(learning_rate)
     return parameters
 
 

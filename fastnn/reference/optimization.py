@@ -21,6 +21,7 @@ from fastnn.reference.course.optimizers import (
 )
 from fastnn.reference.course.propagation import backward_propagation, forward_propagation, predict, predict_dec
 from fastnn.reference.course.recording import Report, optimization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.schedules import schedule_lr_decay, update_lr
 from fastnn.reference.course.settings import Decay, OptimizationSettings, Update
 
@@ -199,6 +200,8 @@ def model(
     print_cost: bool = True,
     decay: Decay | None = None,
     decay_rate: float = 1,
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     """Train a network on shuffled mini-batches by gradient descent, momentum or Adam.
 
@@ -230,6 +233,9 @@ def model(
         i. Epochs 0 and 1 both have the initial rate.
     decay_rate : float
         Passed on to decay.
+    warn_redefined : bool
+        Whether to warn where the caller's module has functions of its own under names that the notebook's
+        model would call.
 
     Returns
     -------
@@ -248,7 +254,7 @@ def model(
     NumPy's global stream is seeded with 3 for the weights and with 11 + i for the shuffle of epoch
     i, so two threads that call at the same time disturb each other's numbers: give them a
     `fastnn.Network` each. The cost is the total over an epoch's mini-batches, each before its
-    update, divided by m. The title of the curve has the initial learning rate.
+    update, divided by m. The title of the curve has the last learning rate.
 
     Examples
     --------
@@ -262,10 +268,19 @@ def model(
         checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
         beta, beta1, beta2, epsilon, num_epochs, decay, decay_rate,
     )  # fmt: skip
-    record = optimization_record(decay) if print_cost else None
+    return _run(X, Y, settings, print_cost, warn_redefined)
+
+
+def _run(
+    X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, print_cost: bool, warn_redefined: bool
+) -> Arrays:
+    """Do what `model` does with checked data and settings."""
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
+    record = optimization_record(settings.decay) if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(settings.last_rate)
     return parameters
 
 
@@ -280,7 +295,8 @@ def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report:
         total = 0.0
         for batch_X, batch_Y in _shuffled(X, Y, settings.mini_batch_size, seed):
             a, cache = layers.forward(batch_X, parameters)  # (n_y, size)
-            total += np.sum(layers.cross_entropy(a, batch_Y))
+            cost = np.sum(layers.cross_entropy(a, batch_Y))
+            total += cost
             grads = layers.mean_backward(batch_X, batch_Y, cache)
             if settings.optimizer == "gd":
                 layers.gradient_step(parameters, grads, learning_rate)
@@ -291,7 +307,8 @@ def _train(X: np.ndarray, Y: np.ndarray, settings: OptimizationSettings, report:
                 optimizers.adam_step(parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon)
         learning_rate = settings.next_rate(i)
         if report is not None and i % 100 == 0:
-            report(i, total / m, learning_rate)
+            mean = 1.0 / batch_Y.shape[1] * cost if settings.cost_of_last_batch else total / m
+            report(i, mean, learning_rate)
     return parameters
 
 

@@ -14,6 +14,7 @@ from fastnn.reference.course.figures import plot_decision_boundary
 from fastnn.reference.course.layers import Arrays, Cache
 from fastnn.reference.course.propagation import forward_propagation, predict, predict_dec, update_parameters
 from fastnn.reference.course.recording import Report, regularization_record
+from fastnn.reference.course.redefined import warn_of_redefined
 from fastnn.reference.course.settings import RegularizationSettings
 
 __all__ = [
@@ -233,6 +234,8 @@ def model(
     print_cost: bool = True,
     lambd: float = 0,
     keep_prob: float = 1,
+    *,
+    warn_redefined: bool = True,
 ) -> Arrays:
     """Train a network of layers [n_x, 20, 3, 1] by batch gradient descent, with L2 or dropout.
 
@@ -253,6 +256,9 @@ def model(
         L2 coefficient; 0 means none.
     keep_prob : float
         Probability of keeping a hidden unit; 1 means no dropout.
+    warn_redefined : bool
+        Whether to warn where the caller's module has functions of its own under names that the notebook's
+        model would call.
 
     Returns
     -------
@@ -281,10 +287,12 @@ def model(
     """
     X, Y = checks.training_data(X, Y, n_y=1)
     settings = RegularizationSettings(learning_rate, num_iterations, lambd, keep_prob)
+    if checks.flag("warn_redefined", warn_redefined):
+        warn_of_redefined(settings.functions())
     record = regularization_record() if print_cost else None
     parameters = _train(X, Y, settings, record)
     if record is not None:
-        record.draw(settings.learning_rate)
+        record.draw(learning_rate)
     return parameters
 
 

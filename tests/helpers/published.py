@@ -14,6 +14,8 @@ REFERENCE = "fastnn.reference"
 COMPILED = "fastnn"
 SIDES = (REFERENCE, COMPILED)
 COURSE_MODULES = ("initialization", "regularization", "gradient_checking", "optimization")
+VERSIONS = ("v1.optimization", *(f"v2021.{module}" for module in COURSE_MODULES))
+DOORS = (*COURSE_MODULES, *VERSIONS)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ RUNS = {
 def course(side: str, module: str) -> ModuleType:
     """Import a course module of one side."""
     return importlib.import_module(f"{side}.{module}")
+
+
+def own_names(side: str, module: str) -> list[str]:
+    """Return a module's public names, of another version's only those that are not `fastnn`'s own."""
+    door = course(side, module)
+    if module in COURSE_MODULES:
+        return door.__all__
+    usual = course(side, module.rpartition(".")[2])
+    return [name for name in door.__all__ if getattr(door, name) is not getattr(usual, name)]
 
 
 def circles(n: int = 300, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

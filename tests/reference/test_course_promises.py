@@ -34,7 +34,7 @@ def test_functions_of_one_meaning_are_one_object():
     assert regularization.update_parameters is initialization.update_parameters
 
 
-@pytest.mark.parametrize("module", published.COURSE_MODULES)
+@pytest.mark.parametrize("module", published.DOORS)
 def test_all_names_every_public_function(module):
     module = published.course(published.REFERENCE, module)
     assert len(module.__all__) == len(set(module.__all__))

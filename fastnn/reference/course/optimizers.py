@@ -248,9 +248,7 @@ def adam_step(
     epsilon: float,
 ) -> tuple[Arrays, Arrays, Arrays]:
     """Do what `update_parameters_with_adam` does with checked arguments."""
-    # NumPy's power: Python's raises for a zero to a negative power and makes complex numbers.
-    correction1 = 1 - float(np.float64(beta1) ** t)
-    correction2 = 1 - float(np.float64(beta2) ** t)
+    correction1, correction2 = _corrections(t, beta1, beta2)
     for layer in range(1, len(parameters) // 2 + 1):
         for name in (f"W{layer}", f"b{layer}"):
             key = f"d{name}"
@@ -260,3 +258,18 @@ def adam_step(
             step = learning_rate * v_corrected / (np.sqrt(s_corrected) + epsilon)
             parameters[name] = parameters[name] - step
     return parameters, v, s
+
+
+def corrected_moments(
+    parameters: Arrays, v: Arrays, s: Arrays, t: float, beta1: float, beta2: float
+) -> tuple[Arrays, Arrays]:
+    """Return the moments after step t without their bias to zero, in new arrays."""
+    correction1, correction2 = _corrections(float(t), beta1, beta2)
+    keys = [f"d{letter}{layer}" for layer in range(1, len(parameters) // 2 + 1) for letter in "Wb"]
+    return {key: v[key] / correction1 for key in keys}, {key: s[key] / correction2 for key in keys}
+
+
+def _corrections(t: float, beta1: float, beta2: float) -> tuple[float, float]:
+    """Return 1 - beta1^t and 1 - beta2^t."""
+    # NumPy's power: Python's raises for a zero to a negative power and makes complex numbers.
+    return 1 - float(np.float64(beta1) ** t), 1 - float(np.float64(beta2) ** t)

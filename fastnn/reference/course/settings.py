@@ -1,7 +1,7 @@
 """What each notebook's `model` is asked for besides data, checked; both sides train by these."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from fastnn import checks
@@ -9,6 +9,8 @@ from fastnn import checks
 Initialization = Literal["zeros", "random", "he", "xavier"]
 Update = Literal["gd", "momentum", "adam"]
 Decay = Callable[[float, int, float], float]
+
+_PASSES = "forward_propagation", "backward_propagation"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class InitializationSettings(checks.CheckedSettings):
             num_iterations=checks.count("num_iterations", self.num_iterations, 0),
             initialization=checks.one_of("initialization", self.initialization, get_args(Initialization)),
         )
+
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of what the notebook's `model` calls."""
+        return f"initialize_parameters_{self.initialization}", *_PASSES, "compute_loss", "update_parameters"
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,24 @@ class RegularizationSettings(checks.CheckedSettings):
         )
         checks.one_regularizer(self.lambd, self.keep_prob)
 
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of what the notebook's `model` calls."""
+        forward, backward = _PASSES
+        cost = "compute_cost"
+        if self.lambd != 0:
+            cost, backward = f"{cost}_with_regularization", f"{backward}_with_regularization"
+        elif self.keep_prob < 1:
+            forward, backward = f"{forward}_with_dropout", f"{backward}_with_dropout"
+        return "initialize_parameters", forward, cost, backward, "update_parameters"
+
 
 @dataclass(frozen=True)
 class OptimizationSettings(checks.CheckedSettings):
-    """Arguments of `fastnn.optimization.model`, which describes them; `layers_dims` fits the data already."""
+    """Arguments of `fastnn.optimization.model`, which describes them; `layers_dims` fits the data already.
+
+    `last_rate` is the rate as it was given, or with a decay what `next_rate` returned last: the title of the cost curve
+    states it.
+    """
 
     layers_dims: list[int]
     optimizer: Update
@@ -59,11 +79,14 @@ class OptimizationSettings(checks.CheckedSettings):
     beta2: float
     epsilon: float
     num_epochs: int
-    decay: Decay | None
-    decay_rate: float
+    decay: Decay | None = None
+    decay_rate: float = 1
+    cost_of_last_batch: bool = False
+    last_rate: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         self._checked(
+            last_rate=self.learning_rate,
             optimizer=checks.one_of("optimizer", self.optimizer, get_args(Update)),
             learning_rate=checks.finite_number("learning_rate", self.learning_rate),
             mini_batch_size=checks.count("mini_batch_size", self.mini_batch_size, 1),
@@ -76,12 +99,19 @@ class OptimizationSettings(checks.CheckedSettings):
             decay_rate=checks.finite_number("decay_rate", self.decay_rate),
         )
 
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of what the notebook's `model` calls."""
+        state = {"gd": (), "momentum": ("initialize_velocity",), "adam": ("initialize_adam",)}[self.optimizer]
+        update = f"update_parameters_with_{self.optimizer}"
+        return "initialize_parameters", *state, "random_mini_batches", *_PASSES, "compute_cost", update
+
     def next_rate(self, epoch: int) -> float:
         """Return the learning rate that follows an epoch: the first one's, or what `decay` says."""
         if self.decay is None:
             return self.learning_rate
         rate = self.decay(self.learning_rate, epoch, self.decay_rate)
-        return checks.real_number("the learning rate that decay returns", rate)
+        self._checked(last_rate=checks.real_number("the learning rate that decay returns", rate))
+        return self.last_rate
 
 
 # By notebook.

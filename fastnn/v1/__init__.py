@@ -1,0 +1,1 @@
+"""The optimization notebook in the form of 2017; the other three are those of `fastnn`."""

@@ -1,0 +1,64 @@
+"""The optimization notebook of 2017, compiled; results are those of `fastnn.reference.v1.optimization`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks, optimization
+from fastnn.course.propagation import documented_as
+from fastnn.optimization import __all__ as __all__
+from fastnn.optimization import backward_propagation as backward_propagation
+from fastnn.optimization import forward_propagation as forward_propagation
+from fastnn.optimization import initialize_adam as initialize_adam
+from fastnn.optimization import initialize_parameters as initialize_parameters
+from fastnn.optimization import initialize_velocity as initialize_velocity
+from fastnn.optimization import load_2D_dataset as load_2D_dataset
+from fastnn.optimization import load_dataset as load_dataset
+from fastnn.optimization import load_params_and_grads as load_params_and_grads
+from fastnn.optimization import plot_decision_boundary as plot_decision_boundary
+from fastnn.optimization import predict as predict
+from fastnn.optimization import predict_dec as predict_dec
+from fastnn.optimization import random_mini_batches as random_mini_batches
+from fastnn.optimization import relu as relu
+from fastnn.optimization import schedule_lr_decay as schedule_lr_decay
+from fastnn.optimization import sigmoid as sigmoid
+from fastnn.optimization import update_lr as update_lr
+from fastnn.optimization import update_parameters_with_adam as update_parameters_with_adam
+from fastnn.optimization import update_parameters_with_gd as update_parameters_with_gd
+from fastnn.optimization import update_parameters_with_momentum as update_parameters_with_momentum
+from fastnn.reference.course.layers import Arrays
+from fastnn.reference.course.settings import OptimizationSettings, Update
+from fastnn.reference.v1 import optimization as reference
+
+
+@documented_as(reference.compute_cost)
+def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
+    a3, Y = checks.outputs_and_labels("a3", a3, Y)
+    cost: np.floating = 1.0 / Y.shape[1] * optimization.compute_cost(a3, Y)
+    return cost
+
+
+@documented_as(reference.model)
+def model(  # noqa: D103
+    X: ArrayLike,
+    Y: ArrayLike,
+    layers_dims: Sequence[int],
+    optimizer: Update,
+    learning_rate: float = 0.0007,
+    mini_batch_size: int = 64,
+    beta: float = 0.9,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    num_epochs: int = 10000,
+    print_cost: bool = True,
+    *,
+    warn_redefined: bool = True,
+) -> Arrays:
+    X, Y = checks.training_data(X, Y)
+    settings = OptimizationSettings(
+        checks.layers_for_data("layers_dims", layers_dims, X, Y), optimizer, learning_rate, mini_batch_size,
+        beta, beta1, beta2, epsilon, num_epochs, cost_of_last_batch=True,
+    )  # fmt: skip
+    return optimization._run(X, Y, settings, print_cost, warn_redefined)
