@@ -198,7 +198,7 @@ def _plan_definitions(switch: Switch, module: ModuleType, edits: dict[int, list[
                 reason = "is what this notebook is there to check"
             if reason is None:
                 gone.add(function)
-                edits[cell.number].append(Edit(function, None))
+                edits[cell.number].append(Edit(function, ""))
                 switch.deleted.append(Sign(cell.number, function.name))
             else:
                 switch.kept.append(Sign(cell.number, f"{function.name} {reason}"))

@@ -154,10 +154,10 @@ def write_copy(notebook: Notebook, sources: Iterable[str], path: Path) -> None:
         if source != _source(raw):
             raw[key] = source.splitlines(keepends=True) if isinstance(raw[key], list) else source
         raw["outputs"] = []
-        if "prompt_number" in raw:  # of the older formats
-            del raw["prompt_number"]
-        else:
+        if key == "source":
             raw["execution_count"] = None
+        else:  # of the older formats
+            raw.pop("prompt_number", None)
     try:
         contents = json.dumps(copied, ensure_ascii=False, indent=1).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 not
@@ -296,19 +296,19 @@ class Edit:
     Parameters
     ----------
     node : ast.stmt
-        The statement.
-    text : str or None
-        What comes in its place; None takes the comments right above it away, too.
+        The statement. A function's comments right above it, and those at its end, belong to it.
+    text : str
+        What comes in its place, if anything.
 
     Examples
     --------
     >>> code = "import numpy\n# Mine.\ndef f():\n    pass"
-    >>> edited(code, [Edit(parsed(code)[0].body[1], None)])
+    >>> edited(code, [Edit(parsed(code)[0].body[1], "")])
     'import numpy'
     """
 
     node: ast.stmt
-    text: str | None
+    text: str
 
 
 def edited(source: str, edits: Iterable[Edit]) -> str:
@@ -334,19 +334,32 @@ def edited(source: str, edits: Iterable[Edit]) -> str:
     lines = source.split("\n")
     for edit in sorted(edits, key=lambda edit: (edit.node.lineno, edit.node.col_offset), reverse=True):
         first, last = edit.node.lineno - 1, (edit.node.end_lineno or edit.node.lineno) - 1
+        if isinstance(edit.node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first, last = _with_comments(lines, first, last)
+            lines[first : last + 1] = edit.text.split("\n") if edit.text else []
+            continue
         before = _head(lines[first], edit.node.col_offset)
         after = lines[last][len(_head(lines[last], edit.node.end_col_offset or 0)) :]
-        alone = not before.strip() and _is_empty(after)
         if edit.text:
             indented = edit.text.replace("\n", "\n" + before) if not before.strip() else edit.text
             lines[first : last + 1] = (before + indented + after).split("\n")
-        elif alone and not before:
-            while edit.text is None and first > 0 and lines[first - 1].startswith("#"):
-                first -= 1
-            del lines[first : last + 1]
-        else:
+        elif before or not _is_empty(after):
             lines[first : last + 1] = [before + "pass" + after]
+        else:
+            del lines[first : last + 1]
     return "\n".join(lines)
+
+
+def _with_comments(lines: list[str], first: int, last: int) -> tuple[int, int]:
+    """Return the first and the last line of a function with the comments right above it and those at its end."""
+    while first > 0 and lines[first - 1].startswith("#"):
+        first -= 1
+    following = last + 1
+    while following < len(lines) and _is_empty(lines[following]):
+        if lines[following][:1].isspace():
+            last = following
+        following += 1
+    return first, last
 
 
 def _head(line: str, offset: int) -> str:
