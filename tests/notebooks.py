@@ -3,7 +3,7 @@
 python tests/notebooks.py                      all twelve, with an empty and a warm cache; takes a quarter of an hour
 python tests/notebooks.py optimization 2021    those of a topic, of a version, or both
 python tests/notebooks.py --short 101          trainings of 101 iterations or epochs
-python tests/notebooks.py --cache FOLDER       without the run with an empty cache, and with this one in place of a new one
+python tests/notebooks.py --warm               only with the cache of this machine
 python tests/notebooks.py --json times.json    the numbers in a file, too
 
 Prints tables of the seconds that each cell takes, and where what is printed differs; then it ends with 1. Times count
@@ -43,15 +43,15 @@ class CellRun:
     tolerance: float
 
 
-def environment(cache):
-    """Return the environment of a reader's kernel, who has fastnn installed and this cache."""
+def environment(cache=None):
+    """Return the environment of a reader's kernel, who has fastnn installed; None is this machine's own cache."""
     paths = filter(None, [str(TESTS.parent), os.environ.get("PYTHONPATH")])
-    changed = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "NUMBA_CACHE_DIR": str(cache)}
+    changed = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     changed.pop("MPLBACKEND", None)
-    return changed
+    return changed if cache is None else {**changed, "NUMBA_CACHE_DIR": str(cache)}
 
 
-def run(path, cache):
+def run(path, cache=None):
     """Run a notebook from top to bottom in a new kernel; return its code cells."""
     import nbformat
     from nbclient import NotebookClient
@@ -69,21 +69,20 @@ def _cell_run(cell):
     begin, end = (datetime.fromisoformat(times[f"iopub.status.{state}"]) for state in ("busy", "idle"))
     printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
     figures = sum("image/png" in output.get("data", {}) for output in cell.outputs)
-    return CellRun(
-        cell.source, (end - begin).total_seconds(), printed, figures, cell.metadata.get("tolerance", RELATIVE)
-    )
+    tolerance = cell.metadata.get("tolerance", RELATIVE)
+    return CellRun(cell.source, (end - begin).total_seconds(), printed, figures, tolerance)
 
 
 def switch(path):
     """Make the switched copy of a notebook with the command."""
     command = [sys.executable, "-m", "fastnn", "notebook", str(path), "--write"]
-    done = subprocess.run(command, env=environment(path.parent / "none"), capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path.with_name(f"{path.stem}.fastnn.ipynb")
 
 
 def difference(plain, switched):
-    """Say how what a cell prints and draws differs from what it did with the notebook's own code; None if it does not."""
+    """Say how what a cell prints and draws differs from what it did with its own code; None if it does not."""
     if plain.figures != switched.figures:
         return f"{switched.figures} figures in place of {plain.figures}"
     texts = [" ".join(NUMBER.sub("#", cell.printed).split()) for cell in (plain, switched)]
@@ -103,8 +102,8 @@ def _last_digit(number):
     return 10.0 ** (int(exponent or 0) - decimals) if math.isfinite(float(number)) else 0.0
 
 
-def compare(topic, version, folder, length=None, cache=None):
-    """Run a notebook plain and switched, with an empty and a warm cache, or with the one that is given.
+def compare(topic, version, folder, length=None, warm_only=False):
+    """Run a notebook plain and switched, with an empty cache and with the same once more, or with this machine's own.
 
     Returns
     -------
@@ -113,11 +112,14 @@ def compare(topic, version, folder, length=None, cache=None):
     """
     path = write_notebook(folder, topic, version, length)
     switched = switch(path)
-    new = folder / "cache"
-    runs = {"plain": run(path, new)}
-    runs |= {"warm": run(switched, cache)} if cache else {name: run(switched, new) for name in ("empty", "warm")}
+    caches = {"warm": None} if warm_only else dict.fromkeys(("empty", "warm"), folder / "cache")
+    runs = {"plain": run(path), **{name: run(switched, cache) for name, cache in caches.items()}}
     cells = [
-        {"cell": number, "begins": _begins(own[0].source), **{name: cell.seconds for name, cell in zip(runs, own)}}
+        {
+            "cell": number,
+            "begins": _begins(own[0].source),
+            **{name: cell.seconds for name, cell in zip(runs, own, strict=True)},
+        }
         for number, own in enumerate(zip(*runs.values(), strict=True), start=1)
     ]
     differing = {
@@ -127,10 +129,10 @@ def compare(topic, version, folder, length=None, cache=None):
         if (said := difference(own, other))
     }
     total = {name: sum(cell.seconds for cell in done) for name, done in runs.items()}
-    exact = sum(own.printed == other.printed for own, other in zip(runs["plain"], runs["warm"], strict=True))
+    alike = sum(own.printed == other.printed for own, other in zip(runs["plain"], runs["warm"], strict=True))
     return {
         "topic": topic, "version": version, "cells": cells, "total": total, "differences": differing,
-        "printed_alike": exact,
+        "printed_alike": alike,
     }  # fmt: skip
 
 
@@ -153,7 +155,7 @@ def table(result):
             lines.append(f"| {number} | {begins} | {times} | {seconds['plain'] / seconds['warm']:.1f}x |")
     lines += [
         "",
-        f"{result['printed_alike']} of {len(rows)} cells print the same characters; the others the same numbers.",
+        f"{result['printed_alike']} of {len(rows)} cells print the same characters, the others the same numbers.",
     ]
     lines += [f"DIFFERENT: {where}: {said}" for where, said in result["differences"].items()]
     return "\n".join(lines)
@@ -164,7 +166,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chosen", nargs="*", metavar="TOPIC|VERSION")
     parser.add_argument("--short", type=int, metavar="N")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER")
+    parser.add_argument("--warm", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     if unknown := {*options.chosen} - {*TOPICS, *VERSIONS}:
@@ -176,7 +178,7 @@ def main():
         for topic, version in NOTEBOOKS:
             if topic in topics and version in versions:
                 folder = Path(scratch) / f"{topic}-{version}"
-                results.append(compare(topic, version, folder, options.short, options.cache))
+                results.append(compare(topic, version, folder, options.short, options.warm))
                 print(table(results[-1]) + "\n", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))

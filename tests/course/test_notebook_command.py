@@ -22,7 +22,7 @@ EXERCISE = "# YOUR CODE STARTS HERE\n    # YOUR CODE ENDS HERE\n"
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a notebook of code cells; return its path."""
+    """Write notebooks of code cells."""
 
     def write(*sources, name="mine.ipynb", **changes):
         path = tmp_path / name
@@ -115,9 +115,8 @@ def test_report_names_definitions_and_files(tmp_path, command):
     assert "beside the notebook: testCases.py (not there), public_tests.py" in printed
 
 
-@pytest.mark.parametrize("version", ["v1", "2021"])
-def test_copy_runs_and_prints_the_same(tmp_path, command, version):
-    path = write_notebook(tmp_path, "gradient_checking", version)
+def test_copy_runs_and_prints_the_same(tmp_path, command):
+    path = write_notebook(tmp_path, "gradient_checking", "2021")
     command(path, "--write")
     plain, switched = (run(file, tmp_path) for file in (path, copy_of(path)))
     number = r"(?<=difference = )[\d.e-]+"
@@ -129,15 +128,6 @@ def test_copy_runs_and_prints_the_same(tmp_path, command, version):
     assert own[2] < 2e-7 < own[1]
 
 
-@pytest.mark.needs_jit
-def test_copy_of_a_training_prints_the_same(tmp_path, command):
-    path = write_notebook(tmp_path, "optimization", "v1", length=101)
-    command(path, "--write")
-    plain, switched = (run(file, tmp_path) for file in (path, copy_of(path)))
-    assert plain.count("Cost after epoch 0: ") == 3
-    assert switched == plain
-
-
 # What learners have made of them
 
 
@@ -146,7 +136,7 @@ def test_unsolved_exercises_are_switched(write, command):
     loop = f"    for l in range(1, 3):\n        #(2 lines)\n        {EXERCISE.strip()}\n\n    return parameters, v"
     path = write(
         "from public_tests import *\nfrom opt_utils_v1a import predict",
-        f"# GRADED FUNCTION: f\n\ndef update_parameters_with_momentum(parameters, grads, v, beta, learning_rate):\n{loop}",
+        "# GRADED FUNCTION\n\ndef update_parameters_with_momentum(parameters, grads, v, beta, learning_rate):\n" + loop,
         "def update_parameters_with_gd(parameters, grads, learning_rate):\n    W1 = None  # YOUR CODE",
         f"def random_mini_batches(X, Y, mini_batch_size=64, seed=0):\n    {EXERCISE}",
         "def initialize_adam(parameters):\n    v, s = {}, {}\n    # YOUR CODE STARTS HERE\n    return v, s",
@@ -213,14 +203,14 @@ def test_star_import_becomes_the_names_that_are_used(write, command):
 def test_other_forms_of_import(write, command):
     path = write(
         "import opt_utils_v1a as helpers, math",
-        "try:\n    from opt_utils_v1a import predict as p, unknown\nexcept ImportError:\n    from opt_utils_v1a import *",
+        "try:\n    from opt_utils_v1a import predict as p, unknown\nexcept ImportError:\n    import opt_utils_v1a",
         "helpers.relu(1)",
     )
     _, printed, _ = command(path, "--write")
     assert code_of(copy_of(path)) == [
         "import fastnn.optimization as helpers, math",
         "try:\n    from fastnn.optimization import predict as p\n    from opt_utils_v1a import unknown\n"
-        "except ImportError:\n    pass",
+        "except ImportError:\n    import fastnn.optimization as opt_utils_v1a",
         "helpers.relu(1)",
     ]
     assert "Still needed beside the notebook: opt_utils_v1a.py (not there)" in printed

@@ -1,4 +1,4 @@
-"""The course's notebooks in a real kernel: what the switched ones print and draw is what they did with their own code."""
+"""The course's notebooks in a real kernel: the switched ones print and draw what they did with their own code."""
 
 import pytest
 from notebook_cases import NOTEBOOKS
