@@ -2,8 +2,9 @@
 
 `Network` and `Trainer`, or `train`, with an optimiser and a schedule, are the engine, for any network.
 `initialization`, `regularization`, `gradient_checking` and `optimization` stand for a well-known course's four
-notebooks, compiled. `reference` holds all of it in plain NumPy. Everything is loaded when first used: importing
-`fastnn` alone compiles nothing and loads neither numba nor NumPy.
+notebooks, compiled; `v1` and `v2021` hold the form that its first and its latest ones have. `reference` holds all of it
+in plain NumPy. Everything is loaded when first used: importing `fastnn` alone compiles nothing and loads neither numba
+nor NumPy.
 
 Examples
 --------
@@ -23,6 +24,8 @@ from fastnn.interrupts import imported
 
 if TYPE_CHECKING:
     from fastnn import gradient_checking, initialization, optimization, reference, regularization
+    from fastnn import v1 as v1
+    from fastnn import v2021 as v2021
     from fastnn.callbacks import Checkpoint, EarlyStopping, LearningRateScheduler, ProgressBar
     from fastnn.config import show_config, warmup
     from fastnn.estimators import MLPClassifier as MLPClassifier
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_MODULES = ("gradient_checking", "initialization", "optimization", "reference", "regularization")
+_VERSIONS = ("v1", "v2021")
+_MODULES = ("gradient_checking", "initialization", "optimization", "reference", "regularization", *_VERSIONS)
 _HOMES = {
     "finite_differences": ("gradient_check",),
     "history": ("History",),
@@ -51,7 +55,7 @@ _HOMES = {
     "trainer": ("Trainer", "train"),
 }
 
-# Without the estimators: a star import must not need scikit-learn.
+# Without the estimators, for a star import must not need scikit-learn, and without names as short as v1.
 __all__ = [
     "LBFGS",
     "SGD",
@@ -104,4 +108,4 @@ if not TYPE_CHECKING:  # a checker is told the names above, and no others
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_HOMES["estimators"]})
+    return sorted({*globals(), *__all__, *_HOMES["estimators"], *_VERSIONS})

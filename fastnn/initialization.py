@@ -22,6 +22,7 @@ from fastnn.reference.initialization import (
     initialize_parameters_random,
     initialize_parameters_xavier,
     initialize_parameters_zeros,
+    load_cat_dataset,
     load_dataset,
     plot_decision_boundary,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "initialize_parameters_random",
     "initialize_parameters_xavier",
     "initialize_parameters_zeros",
+    "load_cat_dataset",
     "load_dataset",
     "model",
     "plot_decision_boundary",

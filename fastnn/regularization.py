@@ -21,6 +21,7 @@ from fastnn.reference.course.settings import RegularizationSettings
 from fastnn.reference.regularization import (
     initialize_parameters,
     load_2D_dataset,
+    load_dataset,
     load_planar_dataset,
     plot_decision_boundary,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "forward_propagation_with_dropout",
     "initialize_parameters",
     "load_2D_dataset",
+    "load_dataset",
     "load_planar_dataset",
     "model",
     "plot_decision_boundary",

@@ -53,8 +53,10 @@ def test_compiled_side_loads_no_optional_library(tmp_path):
 
 
 def test_submodules_are_attributes(tmp_path):
-    code = "import fastnn; print(fastnn.optimization.__name__, fastnn.reference.optimization.__name__)"
-    assert python(code, tmp_path) == "fastnn.optimization fastnn.reference.optimization"
+    modules = ("optimization", "v1.optimization", "v2021.regularization")
+    names = [f"{side}.{module}" for module in modules for side in ("fastnn", "fastnn.reference")]
+    code = f"import fastnn; print({', '.join(f'{name}.__name__' for name in names)})"
+    assert python(code, tmp_path).split() == names
 
 
 def test_star_import_brings_all_names(tmp_path):

@@ -68,7 +68,7 @@ class Experiment:
         """What the settings of `model` are made of, `decay` still by name."""
         model = inspect.signature(_course(REFERENCE, self).model)
         defaults = {p.name: p.default for p in model.parameters.values() if p.default is not p.empty}
-        del defaults["print_cost"]
+        del defaults["print_cost"], defaults["warn_redefined"]
         return {**defaults, **self.settings}
 
     @property

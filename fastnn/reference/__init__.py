@@ -1,7 +1,8 @@
 """Everything that fastnn computes in plain NumPy: the specification that every compiled function is tested against.
 
 `initialization`, `regularization`, `gradient_checking` and `optimization` stand for the course's four notebooks,
-helpers included; `Network`, `Trainer` and `train` are the engine. They are loaded when first used.
+helpers included, `v1` and `v2021` for the form that its first and its latest ones have; `Network`, `Trainer` and
+`train` are the engine. They are loaded when first used.
 """
 
 import importlib
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastnn.reference import gradient_checking, initialization, optimization, regularization
+    from fastnn.reference import v1 as v1
+    from fastnn.reference import v2021 as v2021
     from fastnn.reference.network import Network
     from fastnn.reference.trainer import Trainer, train
 
-_MODULES = ("gradient_checking", "initialization", "optimization", "regularization")
+_VERSIONS = ("v1", "v2021")
+_MODULES = ("gradient_checking", "initialization", "optimization", "regularization", *_VERSIONS)
 _HOMES = {"Network": "network", "Trainer": "trainer", "train": "trainer"}
 
 __all__ = ["Network", "Trainer", "gradient_checking", "initialization", "optimization", "regularization", "train"]
@@ -31,4 +35,4 @@ if not TYPE_CHECKING:  # a checker is told the names above, and no others
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_VERSIONS})

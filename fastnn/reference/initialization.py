@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.activations import relu, sigmoid
+from fastnn.reference.course.datasets import load_cats as load_cat_dataset
 from fastnn.reference.course.datasets import load_circles as load_dataset
 from fastnn.reference.course.figures import plot_decision_boundary
 from fastnn.reference.course.layers import Arrays
@@ -30,6 +31,7 @@ __all__ = [
     "initialize_parameters_random",
     "initialize_parameters_xavier",
     "initialize_parameters_zeros",
+    "load_cat_dataset",
     "load_dataset",
     "model",
     "plot_decision_boundary",

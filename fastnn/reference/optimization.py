@@ -258,6 +258,7 @@ def model(
 
     Examples
     --------
+    >>> import numpy as np
     >>> X, Y = np.array([[0.0, 1.0, 2.0, 3.0]]), np.array([[0, 0, 1, 1]])
     >>> parameters = model(X, Y, [1, 3, 1], "adam", num_epochs=2, print_cost=False)
     >>> parameters["W1"].shape

@@ -9,6 +9,7 @@ from fastnn import checks
 from fastnn.reference.course import layers
 from fastnn.reference.course.activations import relu, sigmoid
 from fastnn.reference.course.datasets import load_2D_dataset, load_planar_dataset
+from fastnn.reference.course.datasets import load_cats as load_dataset
 from fastnn.reference.course.dropout import backward_propagation_with_dropout, forward_propagation_with_dropout
 from fastnn.reference.course.figures import plot_decision_boundary
 from fastnn.reference.course.layers import Arrays, Cache
@@ -27,6 +28,7 @@ __all__ = [
     "forward_propagation_with_dropout",
     "initialize_parameters",
     "load_2D_dataset",
+    "load_dataset",
     "load_planar_dataset",
     "model",
     "plot_decision_boundary",

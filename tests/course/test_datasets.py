@@ -12,6 +12,8 @@ from fastnn.reference import initialization, optimization, regularization
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 
+CATS = (("initialization", "load_cat_dataset"), ("regularization", "load_dataset"))
+
 
 def test_planar_data_set():
     X, Y = regularization.load_planar_dataset(0.0, 1)
@@ -85,9 +87,58 @@ def test_loaders_draw_if_they_are_asked_to(side, tmp_path):
 
 
 @pytest.mark.parametrize("path", [False, 3, ["data.mat"]])
-def test_a_path_that_is_none(path):
+@pytest.mark.parametrize("load", [regularization.load_2D_dataset, regularization.load_dataset])
+def test_a_path_that_is_none(load, path):
     with pytest.raises(TypeError, match="path must be a string or a path, got"):
-        regularization.load_2D_dataset(path)
+        load(path)
+
+
+def write_cats(folder, part, **arrays):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / f"{part}_catvnoncat.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+@pytest.mark.parametrize("side", published.SIDES)
+def test_cats(side, tmp_path, monkeypatch):
+    loaders = [getattr(published.course(side, module), name) for module, name in CATS]
+    rng = np.random.default_rng(0)
+    pictures = {part: rng.integers(0, 256, (m, 4, 4, 3), np.uint8) for part, m in (("train", 5), ("test", 2))}
+    (tmp_path / "datasets").mkdir()
+    for part, X in pictures.items():
+        write_cats(
+            tmp_path / "datasets", part,
+            **{f"{part}_set_x": X, f"{part}_set_y": np.arange(len(X)) % 2, "list_classes": [b"non-cat", b"cat"]},
+        )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for load in loaders:
+        for found in (load(), load("datasets")):
+            train_X, train_Y, test_X, test_Y, classes = found
+            npt.assert_array_equal(train_X[:, 3], pictures["train"][3].ravel() / 255)
+            npt.assert_array_equal(test_X[:, 1], pictures["test"][1].ravel() / 255)
+            npt.assert_array_equal(train_Y, [[0, 1, 0, 1, 0]])
+            npt.assert_array_equal(test_Y, [[0, 1]])
+            assert list(classes) == [b"non-cat", b"cat"]
+    write_cats(tmp_path / "datasets", "test", test_set_x=pictures["test"])
+    with pytest.raises(ValueError, match="must hold test_set_x, test_set_y and list_classes, and lacks test_set_y, li"):
+        loaders[0]()
+
+
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_cats_that_are_missing(missing, tmp_path):
+    for part in {"train", "test"} - {missing}:
+        (tmp_path / f"{part}_catvnoncat.h5").touch()
+    with pytest.raises(FileNotFoundError, match=rf"looked for at .*{missing}_catvnoncat\.h5 and are not there.*path="):
+        regularization.load_dataset(tmp_path)
+
+
+def test_cats_need_h5py(tmp_path, monkeypatch):
+    for part in ("train", "test"):
+        (tmp_path / f"{part}_catvnoncat.h5").touch()
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match="the data set of cats needs h5py, which is not installed"):
+        initialization.load_cat_dataset(tmp_path)
 
 
 def test_football_data_set_that_is_missing(tmp_path, monkeypatch):

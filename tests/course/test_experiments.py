@@ -117,7 +117,9 @@ def test_settings_are_the_published_runs(name):
     model = inspect.signature(published.course(REFERENCE, run.module).model)
     bound = model.bind(None, None, **run.settings, **({"decay": run.decay} if run.decay else {}))
     bound.apply_defaults()
-    expected = {key: value for key, value in bound.arguments.items() if key not in ("X", "Y", "print_cost")}
+    expected = {
+        key: value for key, value in bound.arguments.items() if key not in ("X", "Y", "print_cost", "warn_redefined")
+    }
     assert experiment.arguments == expected
 
 

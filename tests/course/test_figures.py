@@ -4,10 +4,11 @@ import threading
 
 import numpy as np
 import numpy.testing as npt
+import published
 import pytest
 from course_cases import draw_data
 
-from fastnn.reference import initialization, optimization
+from fastnn.reference import initialization, optimization, regularization
 from fastnn.reference.course import figures
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
@@ -35,6 +36,74 @@ def test_cost_curve_is_one_reused_figure(capsys):
     plt.close("all")
     initialization.model(X, Y, num_iterations=1, print_cost=False)
     assert plt.get_fignums() == []
+
+
+def test_cost_curve_is_drawn_into_the_figure_that_waits_for_it(capsys):
+    import matplotlib.pyplot as plt
+
+    X, Y = draw_data(2, 1, 4)
+    theirs = plt.figure(figsize=(2, 3))
+    initialization.model(X, Y, num_iterations=1)
+    assert plt.get_fignums() == [theirs.number]
+    assert len(theirs.gca().lines) == 1
+    initialization.model(X, Y, num_iterations=1)  # what is drawn already stays
+    ours = plt.gcf()
+    assert ours is not theirs
+    assert len(theirs.gca().lines) == len(ours.gca().lines) == 1
+    plt.close("all")
+    left, right = plt.subplots(1, 2)[1]
+    left.plot([1, 2])
+    initialization.model(X, Y, num_iterations=1)
+    assert plt.gcf() is right.figure
+    assert (len(left.lines), len(right.lines)) == (1, 1)
+
+
+def test_a_title_lands_on_the_data_set_and_the_next_one_on_the_boundary(capsys):
+    import matplotlib.pyplot as plt
+
+    X, Y = regularization.load_planar_dataset(0.1, 1, is_plot=True)
+    plt.title("data")
+    data = plt.gcf()
+    parameters = optimization.model(X, Y, [2, 2, 1], "gd", num_epochs=1)
+    costs = plt.gcf()
+    assert costs is not data
+    assert costs.gca().get_title() == "Learning rate = 0.0007"
+    plt.title("boundary")
+    initialization.plot_decision_boundary(lambda points: initialization.predict_dec(parameters, points.T), X / 50, Y)
+    assert plt.gcf() is costs
+    assert costs.gca().get_title() == "boundary"
+    assert not costs.gca().lines
+    assert data.gca().get_title() == "data"
+    assert len(data.gca().collections) == 1
+    regularization.load_planar_dataset(0.1, 2, is_plot=True)
+    assert len(plt.get_fignums()) == 2
+
+
+@pytest.mark.parametrize("side", published.SIDES)
+def test_titles_of_cost_curves(side, capsys):
+    import matplotlib.pyplot as plt
+
+    X, Y = draw_data(2, 1, 4)
+    init, reg, opt = (published.course(side, name) for name in ("initialization", "regularization", "optimization"))
+    old, new = (published.course(side, f"{version}.optimization") for version in ("v1", "v2021"))
+    asked = []
+
+    def decay(rate, epoch, decay_rate):
+        asked.append(epoch)
+        return rate / (2 + epoch)
+
+    titles = {
+        "Learning rate =0.01": lambda: init.model(X, Y, num_iterations=1),
+        "Learning rate =1": lambda: reg.model(X, Y, 1, num_iterations=1),
+        "Learning rate = 0.0007": lambda: opt.model(X, Y, [2, 1], "gd", num_epochs=1),
+        "Learning rate = 2": lambda: old.model(X, Y, [2, 1], "gd", 2, num_epochs=1),
+        "Learning rate = 3": lambda: new.model(X, Y, [2, 1], "gd", 3, num_epochs=1),
+        "Learning rate = 0.25": lambda: new.model(X, Y, [2, 1], "gd", 1, num_epochs=3, decay=decay),
+    }
+    for title, train in titles.items():
+        train()
+        assert plt.gca().get_title() == title
+    assert asked == [0, 1, 2]
 
 
 def test_cost_curve_is_drawn_on_the_main_thread_only(capsys):
@@ -107,6 +176,9 @@ def test_a_backend_with_windows_is_shown_from_the_main_thread_only(monkeypatch, 
     monkeypatch.setattr(plt, "show", lambda: shown.append(len(plt.get_fignums())))
     X, Y = draw_data(2, 1, 4)
     initialization.model(X, Y, num_iterations=1)
+    assert shown == [1]
+    plt.close("all")
+    regularization.load_planar_dataset(0.1, 1, is_plot=True)  # a title may follow
     assert shown == [1]
     plt.close("all")
     draw = lambda: initialization.plot_decision_boundary(lambda points: points[:, 0] > 0, X, Y)  # noqa: E731

@@ -94,7 +94,8 @@ def test_initializers_and_loaders_leave_the_stream_alike(module):
     }  # fmt: skip
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("sklearn")
-        calls["load_dataset"] = ()
+        if module != "regularization":  # whose data set is a file of the course
+            calls["load_dataset"] = ()
     for name, arguments in calls.items():
         if hasattr(compiled, name):
             out = stream_after(getattr(compiled, name), *arguments)

@@ -1,9 +1,11 @@
-"""The data sets of the notebooks: circles, moons, football and the planar spiral."""
+"""The data sets of the notebooks: circles, moons, football, the planar spiral and cats."""
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.reference.course.figures import draw_examples
@@ -17,7 +19,7 @@ def load_circles(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarr
     Parameters
     ----------
     is_plot : bool
-        Whether to show a scatter of the training set.
+        Whether to draw a scatter of the training set.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def load_moons(is_plot: bool = True) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     is_plot : bool
-        Whether to show a scatter of them.
+        Whether to draw a scatter of them.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def load_2D_dataset(
         The file data.mat or the folder that holds it. By default datasets/data.mat under the
         working directory, where the notebooks have it.
     is_plot : bool
-        Whether to show a scatter of the training set.
+        Whether to draw a scatter of the training set.
 
     Returns
     -------
@@ -134,9 +136,7 @@ def load_2D_dataset(
     >>> train_X, train_Y, test_X, test_Y = load_2D_dataset("datasets")  # doctest: +SKIP
     """
     is_plot = checks.flag("is_plot", is_plot)
-    if not isinstance(path, str | os.PathLike | None):
-        raise TypeError(f"path must be a string or a path, got {path!r}")
-    file = Path("datasets") / "data.mat" if path is None else Path(path)
+    file = Path("datasets") / "data.mat" if path is None else _checked_path(path)
     if file.is_dir():
         file = file / "data.mat"
     if not file.is_file():
@@ -145,9 +145,7 @@ def load_2D_dataset(
             f"give load_2D_dataset(path=...) the place of data.mat"
         )
     data = checks.needed_module("scipy.io", "scipy", "load_2D_dataset").loadmat(file)
-    missing = [key for key in ("X", "y", "Xval", "yval") if key not in data]
-    if missing:
-        raise ValueError(f"{file.absolute()} must hold X, y, Xval and yval, and lacks {', '.join(missing)}")
+    _require_entries(file, data, "X", "y", "Xval", "yval")
     train_X, train_Y, test_X, test_Y = (np.ascontiguousarray(data[key].T) for key in ("X", "y", "Xval", "yval"))
     if is_plot:
         draw_examples(train_X, train_Y)
@@ -167,7 +165,7 @@ def load_planar_dataset(randomness: float, seed: int, is_plot: bool = False) -> 
     seed : int
         Seed of NumPy's global stream.
     is_plot : bool
-        Whether to show a scatter of the points.
+        Whether to draw a scatter of the points.
 
     Returns
     -------
@@ -199,3 +197,87 @@ def load_planar_dataset(randomness: float, seed: int, is_plot: bool = False) -> 
     if is_plot:
         draw_examples(X, Y)
     return X, Y
+
+
+def load_cats(
+    path: str | os.PathLike[str] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Read the pictures of cats and of other things.
+
+    It is `load_cat_dataset` of the initialization notebook and `load_dataset` of the regularization notebook, which
+    no cell of theirs calls.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The folder that holds train_catvnoncat.h5 and test_catvnoncat.h5. By default datasets under the
+        working directory, where the notebooks have it.
+
+    Returns
+    -------
+    train_X : numpy.ndarray, shape (n_x, m), float64
+        Pictures in columns, their bytes divided by 255.
+    train_Y : numpy.ndarray, shape (1, m)
+        Labels, 1 for a cat.
+    test_X : numpy.ndarray, shape (n_x, k), float64
+    test_Y : numpy.ndarray, shape (1, k)
+    classes : numpy.ndarray
+        The names of the labels, as bytes.
+
+    Raises
+    ------
+    ImportError
+        If h5py is missing.
+    TypeError
+        If path is neither a string nor a path.
+    FileNotFoundError
+        If a file is not there.
+    ValueError
+        If a file does not hold what its name says.
+
+    Notes
+    -----
+    The files belong to the course and do not come with fastnn.
+
+    Examples
+    --------
+    >>> train_X, train_Y, test_X, test_Y, classes = load_cats("datasets")  # doctest: +SKIP
+    """
+    folder = Path("datasets") if path is None else _checked_path(path)
+    files = [folder / f"{part}_catvnoncat.h5" for part in ("train", "test")]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"the cats were looked for at {file.absolute()} and are not there; give path=... the folder of "
+                f"train_catvnoncat.h5 and test_catvnoncat.h5"
+            )
+    h5py = checks.needed_module("h5py", "h5py", "the data set of cats")
+    with h5py.File(files[0], "r") as data:
+        _require_entries(files[0], data, "train_set_x", "train_set_y")
+        train_X, train_Y = _columns(data["train_set_x"], data["train_set_y"])
+    with h5py.File(files[1], "r") as data:
+        _require_entries(files[1], data, "test_set_x", "test_set_y", "list_classes")
+        test_X, test_Y = _columns(data["test_set_x"], data["test_set_y"])
+        classes = np.array(data["list_classes"])
+    return train_X, train_Y, test_X, test_Y, classes
+
+
+def _columns(pictures: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures, one after another, as columns of numbers from 0 to 1, and their labels as a row."""
+    X, Y = np.array(pictures), np.array(labels)
+    return X.reshape(len(X), -1).T / 255, Y.reshape(1, -1)  # (n_x, m), (1, m)
+
+
+def _checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that the caller has given."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a string or a path, got {path!r}")
+    return Path(path)
+
+
+def _require_entries(file: Path, data: Container[str], *names: str) -> None:
+    """Raise unless a file holds these arrays."""
+    missing = [name for name in names if name not in data]
+    if missing:
+        *first, last = names
+        raise ValueError(f"{file.absolute()} must hold {', '.join(first)} and {last}, and lacks {', '.join(missing)}")

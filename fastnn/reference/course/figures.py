@@ -1,7 +1,9 @@
 """Figures of the notebooks: cost curve, scatter of a data set, decision boundary.
 
-On a backend without windows (agg and the like) nothing is shown: the figure stays the current one, so
-that `matplotlib.pyplot.savefig` finds it. Every figure made here is the same one, cleared and reused.
+A cost curve and a scatter are drawn into the current axes while those are empty, as a notebook's figure with a size of
+its own is. Otherwise into a figure of ours, one for all cost curves and one for all data sets, cleared and reused. On a
+backend without windows (agg and the like) nothing is shown: the figure stays the current one, so that
+`matplotlib.pyplot.savefig` finds it.
 """
 
 import importlib.util
@@ -20,7 +22,7 @@ from fastnn.interrupts import imported
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FIGURE = "fastnn"
+_COSTS, _EXAMPLES = "fastnn", "fastnn data"
 _WITHOUT_WINDOWS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 _GRID_STEP = 0.01
 _MAX_GRID_POINTS = 25_000_000
@@ -87,12 +89,20 @@ def plot_decision_boundary(model: Callable[[np.ndarray], np.ndarray], X: ArrayLi
 def draw_costs(costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
     """Draw a cost curve if there is one and matplotlib can; a failure is a warning."""
     if len(costs):
-        _draw_if_possible("the cost curve", lambda axes: _cost_curve(axes, costs, x_label, title))
+        _draw_if_possible("the cost curve", _COSTS, lambda axes: _cost_curve(axes, costs, x_label, title), shown=True)
 
 
 def draw_examples(X: np.ndarray, Y: np.ndarray) -> None:
-    """Draw the points of a data set, X (2, m), in the colours of Y (1, m), if matplotlib can."""
-    _draw_if_possible("the data set", lambda axes: axes.scatter(X[0], X[1], c=Y.ravel(), s=40, cmap="Spectral"))
+    """Draw the points of a data set, X (2, m), in the colours of Y (1, m), if matplotlib can.
+
+    It is not shown yet, so that a title may follow: a notebook shows what a cell has drawn at its end.
+    """
+    _draw_if_possible(
+        "the data set",
+        _EXAMPLES,
+        lambda axes: axes.scatter(X[0], X[1], c=Y.ravel(), s=40, cmap="Spectral"),
+        shown=False,
+    )
 
 
 def _cost_curve(axes: "Axes", costs: Sequence[float | np.floating], x_label: str, title: str) -> None:
@@ -103,24 +113,35 @@ def _cost_curve(axes: "Axes", costs: Sequence[float | np.floating], x_label: str
     axes.set_title(title)
 
 
-def _draw_if_possible(what: str, draw: Callable[["Axes"], object]) -> None:
-    """Draw into our cleared figure; without matplotlib, or off the main thread, do nothing."""
+def _draw_if_possible(what: str, figure: str, draw: Callable[["Axes"], object], shown: bool) -> None:
+    """Draw into empty axes or our cleared figure; without matplotlib, or off the main thread, do nothing."""
     if not _on_main_thread() or not _available():
         return
     try:
         plt = imported("matplotlib.pyplot")
-        draw(plt.figure(_FIGURE, clear=True).gca())
-        _show(plt)
+        draw(_empty_axes(plt, figure))
+        if shown:
+            _show(plt)
     except Exception as error:  # whatever goes wrong here, the caller's result must get through
         warnings.warn(f"{what} could not be drawn: {error}", RuntimeWarning, stacklevel=2)
+
+
+def _empty_axes(plt: ModuleType, figure: str) -> "Axes":
+    """Return the current axes if nothing was drawn into them, or else those of our figure."""
+    if plt.get_fignums():
+        axes: Axes = plt.gca()
+        if not axes.has_data():
+            return axes
+    axes = plt.figure(figure, clear=True).gca()
+    return axes
 
 
 def _current_axes(plt: ModuleType) -> "Axes":
     """Return the current axes; if they are ours, without the points and lines of the last drawing."""
     if not plt.get_fignums():
-        plt.figure(_FIGURE)
+        plt.figure(_COSTS)
     axes: Axes = plt.gca()
-    if plt.gcf().get_label() == _FIGURE:
+    if plt.gcf().get_label() in (_COSTS, _EXAMPLES):
         for artist in [*axes.lines, *axes.collections]:
             artist.remove()
         axes.relim()

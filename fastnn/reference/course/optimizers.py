@@ -265,7 +265,7 @@ def corrected_moments(
 ) -> tuple[Arrays, Arrays]:
     """Return the moments after step t without their bias to zero, in new arrays."""
     correction1, correction2 = _corrections(float(t), beta1, beta2)
-    keys = [f"d{letter}{layer}" for layer in range(1, len(parameters) // 2 + 1) for letter in "Wb"]
+    keys = [key for _, _, *gradients in checks.layer_keys[len(parameters)] for key in gradients]
     return {key: v[key] / correction1 for key in keys}, {key: s[key] / correction2 for key in keys}
 
 
