@@ -7,9 +7,12 @@ values: what a learner has changed stays, and is named.
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import get_args, get_origin
 
@@ -26,16 +29,17 @@ from fastnn.course.notebook_versions import (
     imports,
     returned_values,
 )
-from fastnn.course.notebooks import Edit, Notebook, edited, is_magic
+from fastnn.course.notebooks import Edit, Notebook, edited, is_magic, parsed
 from fastnn.interrupts import imported
 
 _YEARS: dict[Version, str] = {"v1": "2017", "v1b": "2018 to 2020", "2021": "2021 and later"}
 _DOORS: dict[Version, str] = {"v1": "fastnn.v1", "v1b": "fastnn", "2021": "fastnn.v2021"}
 _WIDTH = 100
 _TEST_FILES = re.compile(r"testCases\w*|public_tests\w*|test_utils\w*")
+# What our loaders read, by their own names.
 _DATA = {
     "load_2D_dataset": ("datasets/data.mat",),
-    "load_cat_dataset": ("datasets/train_catvnoncat.h5", "datasets/test_catvnoncat.h5"),
+    "load_cats": ("datasets/train_catvnoncat.h5", "datasets/test_catvnoncat.h5"),
 }
 # Comments above the exercises.
 _EXERCISE_MARKS = ("# GRADED FUNCTION", "# UNQ_")
@@ -70,8 +74,7 @@ class Switch:
 
     Examples
     --------
-    >>> from pathlib import Path
-    >>> from fastnn.course.notebooks import Cell, parsed
+    >>> from fastnn.course.notebooks import Cell
     >>> code = "from init_utils import *\nload_dataset()"
     >>> switch = plan_switch(Notebook(Path("a.ipynb"), {}, [], [Cell(1, code, *parsed(code))]))
     >>> switch.sources
@@ -116,11 +119,27 @@ class Switch:
         if self.kept:
             lines += ["", "Left as it is:", *_listed(self.kept)]
         if self.needed:
-            folder = self.notebook.path.parent
-            files = [name if (folder / name).exists() else f"{name} (not there)" for name in self.needed]
+            files = [name + _lacking(self.notebook.path.with_name(name)) for name in self.needed]
             lines += ["", f"Still needed beside the notebook: {', '.join(files)}"]
         lines += ["", "Cell 3 is the third with code: In [3], once all have been run in order."]
         return "\n".join(lines)
+
+
+def _lacking(file: Path) -> str:
+    """Say in brackets what a file lacks, be it the file itself."""
+    if not file.exists():
+        return " (not there)"
+    try:
+        tree = parsed(file.read_text(encoding="utf-8"))[0] if file.suffix == ".py" else None
+    except (OSError, ValueError):
+        return ""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] if tree else []
+    roots = dict.fromkeys(name.partition(".")[0] for node in nodes for name in imported_modules(node))
+    elsewhere = [
+        root for root in roots if root and root not in sys.modules and not file.with_name(f"{root}.py").exists()
+    ]
+    missing = [root for root in elsewhere if find_spec(root) is None]
+    return f" (imports {', '.join(missing)}: not installed)" if missing else ""
 
 
 def _listed(signs: list[Sign]) -> list[str]:
@@ -162,8 +181,8 @@ theirs (init_utils, reg_utils, gc_utils, opt_utils) nor defines its functions
     edits: dict[int, list[Edit]] = {cell.number: [] for cell in notebook.cells}
     gone = _plan_definitions(switch, module, edits)
     wanted, missing = _plan_imports(switch, topic, module, edits)
-    names = {*module.__all__}
-    wanted |= {name: name for name in _used(notebook, gone) & names - _bound(notebook, gone)}
+    used = _used(notebook, gone) & {*module.__all__}
+    wanted |= {name: name for name in used - _bound(notebook, gone)}
     wanted |= {sign.text: sign.text for sign in switch.deleted}
     switch.import_line = _import_line(module.__name__, wanted)
     lines = [switch.import_line] if switch.import_line else []
@@ -183,7 +202,7 @@ theirs (init_utils, reg_utils, gc_utils, opt_utils) nor defines its functions
     switch.needed = [
         *dict.fromkeys(f"{name}.py" for name in modules if _TEST_FILES.fullmatch(name)),
         *(f"{helper}.py" for helper in missing),
-        *(file for name, files in _DATA.items() if name in _used(notebook, gone) for file in files),
+        *(file for name in sorted(used) for file in _DATA.get(getattr(module, name).__name__, ())),
     ]
     return switch
 

@@ -113,6 +113,9 @@ def test_report_names_definitions_and_files(tmp_path, command):
     (tmp_path / "testCases.py").unlink()
     _, printed, _ = command(tmp_path / "regularization_2021.ipynb")
     assert "beside the notebook: testCases.py (not there), public_tests.py" in printed
+    (tmp_path / "public_tests.py").write_text("from no_such_tools.testing import *\nimport reg_utils, numpy")
+    _, printed, _ = command(tmp_path / "regularization_2021.ipynb")
+    assert "public_tests.py (imports no_such_tools: not installed), datasets" in printed
 
 
 def test_copy_runs_and_prints_the_same(tmp_path, command):
@@ -129,6 +132,13 @@ def test_copy_runs_and_prints_the_same(tmp_path, command):
 
 
 # What learners have made of them
+
+
+@pytest.mark.parametrize(("helper", "loader"), [("init_utils", "load_cat_dataset"), ("reg_utils", "load_dataset")])
+def test_cats_are_needed_where_they_are_loaded(write, command, helper, loader):
+    needed = "beside the notebook: datasets/train_catvnoncat.h5 (not there), datasets/test_catvnoncat.h5 (not there)\n"
+    assert needed not in command(write(f"from {helper} import *"))[1]
+    assert needed in command(write(f"from {helper} import *\nX = {loader}()"))[1]
 
 
 def test_unsolved_exercises_are_switched(write, command):
