@@ -26,6 +26,8 @@ Train the course's thirteen experiments on compiled kernels, compare them with N
 
 Prints a table of final cost, accuracies, time and speed-up over the NumPy reference, which is timed in
 the same run on a part of the iterations, and writes the cost curves and the decision boundaries as PNG.
+
+"python -m fastnn notebook PATH" switches one of the course's notebooks to fastnn; "notebook --help" says more.
 """
 
 EPILOG = """\
@@ -35,15 +37,15 @@ experiments:
 examples:
   python -m fastnn
   python -m fastnn --experiment he,adam --experiment l2 --data course/datasets/data.mat --output figures
-  python -m fastnn notebook Initialization.ipynb --write
 
 The regularization experiments use the course's football data set, which does not come with fastnn. Without
 it they use a seeded stand-in of the same shape, and the table says so.
 """
 
 NOTEBOOK_DESCRIPTION = """\
-Say which of the course's notebooks this is and of which version, what to import in place of its helper files, and which
-of its definitions to delete, for fastnn has them. Nothing of the notebook is run, and its file is not changed.
+Say which of the course's notebooks this is and of which version, what to import in place of its helper
+files, and which of its definitions to delete, for fastnn has them. Nothing of the notebook is run, and its
+file is not changed.
 
 The copy that --write makes has no outputs: those of the original are of the code that was replaced.
 """
@@ -54,7 +56,7 @@ class UserError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the main job.
+    """Run the main job, or switch a notebook.
 
     Parameters
     ----------
@@ -77,9 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        options = _parser().parse_args(arguments)
-        if options.command == "notebook":
+        words = sys.argv[1:] if arguments is None else [*arguments]
+        # Not a sub-command of argparse, which would take the value of a misspelt option for one.
+        if words[:1] == ["notebook"]:
+            options = _notebook_parser().parse_args(words[1:])
             return _notebook(options.path, options.write)
+        options = _parser().parse_args(words)
         missing = [name for module, name in NEEDED.items() if not _installed(module)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
@@ -124,15 +129,18 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--no-reference", action="store_true", help="do not time NumPy: takes less time, and no speed-up in the table")
     add("--threads", metavar="N", type=int, help="use at most N threads (default: all that this process may use)")
-    parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="")
-    notebook = commands.add_parser(
-        "notebook", help="switch one of the course's notebooks to fastnn",
-        description=NOTEBOOK_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    notebook.set_defaults(command="notebook")
-    notebook.add_argument("path", type=Path, help="the notebook, an .ipynb file")
-    notebook.add_argument(
+    return parser
+
+
+def _notebook_parser() -> argparse.ArgumentParser:
+    """Return the parser of what follows `notebook`."""
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} notebook",
+        description=NOTEBOOK_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, help="the notebook, an .ipynb file")
+    parser.add_argument(
         "--write", action="store_true", help="make the switched copy, NAME.fastnn.ipynb, beside it; no file is replaced"
     )
     return parser

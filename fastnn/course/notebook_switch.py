@@ -119,7 +119,7 @@ class Switch:
         if self.kept:
             lines += ["", "Left as it is:", *_listed(self.kept)]
         if self.needed:
-            files = [name + _lacking(self.notebook.path.with_name(name)) for name in self.needed]
+            files = [name + _lacking(self.notebook.path.parent / name) for name in self.needed]
             lines += ["", f"Still needed beside the notebook: {', '.join(files)}"]
         lines += ["", "Cell 3 is the third with code: In [3], once all have been run in order."]
         return "\n".join(lines)
@@ -135,10 +135,11 @@ def _lacking(file: Path) -> str:
         return ""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] if tree else []
     roots = dict.fromkeys(name.partition(".")[0] for node in nodes for name in imported_modules(node))
-    elsewhere = [
-        root for root in roots if root and root not in sys.modules and not file.with_name(f"{root}.py").exists()
+    missing = [
+        root
+        for root in roots
+        if root not in ("", *sys.modules) and not file.with_name(f"{root}.py").exists() and find_spec(root) is None
     ]
-    missing = [root for root in elsewhere if find_spec(root) is None]
     return f" (imports {', '.join(missing)}: not installed)" if missing else ""
 
 
