@@ -33,7 +33,7 @@ ORDER = (
     ("course", "estimators"),
     ("initialization", "regularization", "gradient_checking", "optimization"),
     ("v1", "v2021"),
-    ("course.experiments", "course.figures", "course.command_line", "__main__", "fastnn"),
+    ("course.experiments", "course.figures", "course.notebook_switch", "course.command_line", "__main__", "fastnn"),
 )  # fmt: skip
 
 # Of the lines above them these import no more than this.
@@ -49,6 +49,7 @@ COMPUTED = {
     "checks": (),  # other libraries
     "kernels.compiler.together": (),  # whatever asks it to compile, and is loaded
     "course.experiments": (*NOTEBOOKS, *(f"reference.{name}" for name in NOTEBOOKS)),
+    "course.notebook_switch": ("v1", "v2021", *NOTEBOOKS, "gradient_checking"),
 }
 
 

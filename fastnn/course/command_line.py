@@ -1,4 +1,4 @@
-"""The command line of the main job: the course's experiments, a table and figures."""
+"""The command line: the course's experiments with a table and figures, and the switch of a notebook."""
 
 import argparse
 import contextlib
@@ -26,6 +26,8 @@ Train the course's thirteen experiments on compiled kernels, compare them with N
 
 Prints a table of final cost, accuracies, time and speed-up over the NumPy reference, which is timed in
 the same run on a part of the iterations, and writes the cost curves and the decision boundaries as PNG.
+
+"python -m fastnn notebook PATH" switches one of the course's notebooks to fastnn; "notebook --help" says more.
 """
 
 EPILOG = """\
@@ -40,13 +42,21 @@ The regularization experiments use the course's football data set, which does no
 it they use a seeded stand-in of the same shape, and the table says so.
 """
 
+NOTEBOOK_DESCRIPTION = """\
+Say which of the course's notebooks this is and of which version, what to import in place of its helper
+files, and which of its definitions to delete, for fastnn has them. Nothing of the notebook is run, and its
+file is not changed.
+
+The copy that --write makes has no outputs: those of the original are of the code that was replaced.
+"""
+
 
 class UserError(Exception):
     """Something that the user can put right; the message is the sentence to print."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the main job.
+    """Run the main job, or switch a notebook.
 
     Parameters
     ----------
@@ -69,7 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        options = _parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else [*arguments]
+        # Not a sub-command of argparse, which would take the value of a misspelt option for one.
+        if words[:1] == ["notebook"]:
+            options = _notebook_parser().parse_args(words[1:])
+            return _notebook(options.path, options.write)
+        options = _parser().parse_args(words)
         missing = [name for module, name in NEEDED.items() if not _installed(module)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
@@ -115,6 +130,44 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-reference", action="store_true", help="do not time NumPy: takes less time, and no speed-up in the table")
     add("--threads", metavar="N", type=int, help="use at most N threads (default: all that this process may use)")
     return parser
+
+
+def _notebook_parser() -> argparse.ArgumentParser:
+    """Return the parser of what follows `notebook`."""
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} notebook",
+        description=NOTEBOOK_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, help="the notebook, an .ipynb file")
+    parser.add_argument(
+        "--write", action="store_true", help="make the switched copy, NAME.fastnn.ipynb, beside it; no file is replaced"
+    )
+    return parser
+
+
+def _notebook(path: Path, write: bool) -> int:
+    """Say what to change in a notebook; on request make the changed copy."""
+    from fastnn.course.notebook_switch import plan_switch
+    from fastnn.course.notebooks import read_notebook, write_copy
+
+    try:
+        switch = plan_switch(read_notebook(path))
+        print(switch.report(), flush=True)
+        if not write:
+            return 0
+        if not switch.changes():
+            raise UserError(f"there is nothing to change in {path}: no copy was written")
+        copy = path.with_name(f"{path.stem}.fastnn.ipynb")
+        write_copy(switch.notebook, switch.sources, copy)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except FileExistsError as error:
+        raise UserError(f"{error}, and is not replaced: move it away, or delete it") from error
+    except OSError as error:
+        raise UserError(f"the copy could not be written: {error}") from error
+    print(f"\nwritten, without outputs: {copy}", flush=True)
+    return 0
 
 
 def _names(text: str) -> list[str]:
