@@ -18,6 +18,7 @@ import llvmlite
 import numba
 from numba import config
 from numba.core.caching import NullCache
+from numba.core.codegen import get_host_cpu_features
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
@@ -28,6 +29,19 @@ from fastnn.kernels.compiler.host import LEVEL
 # All kernels, of which any may be part of another's machine code.
 _KERNELS = __package__.rpartition(".")[0]
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Machine code that came with the package, in a wheel that has some; `.ci/machine_code.py` makes it.
+SHIPPED = os.path.join(os.path.dirname(_FOLDER), "machine_code")
+
+# The processor that it is compiled for, of each level, and what that needs.
+_V3 = {
+    "cmov", "crc32", "cx16", "cx8", "fxsr", "mmx", "popcnt", "sahf", "sse", "sse2", "sse3", "sse4.1", "sse4.2", "ssse3",
+    "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave",
+}  # fmt: skip
+GENERIC = {
+    "avx2": ("x86-64-v3", _V3),
+    "avx512": ("x86-64-v4", _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
+}
 
 # Settings of numba that change what is compiled.
 _SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
@@ -78,6 +92,25 @@ def _folders(chosen):
 
 
 @functools.lru_cache
+def _shipped_for():
+    """The processor that the shipped code which can run here is compiled for, or None."""
+    name, needed = GENERIC.get(LEVEL, (None, set()))
+    chosen = config.CPU_NAME is not None or config.CPU_FEATURES is not None
+    if chosen or FINGERPRINT is None or not needed or not os.path.isdir(SHIPPED):
+        return None
+    return name if needed <= {f[1:] for f in get_host_cpu_features().split(",") if f[:1] == "+"} else None
+
+
+def _sources(codegen):
+    """Where to look for machine code, in turn: folders, and the processor that it is compiled for there."""
+    here = codegen.magic_tuple()
+    for folder in _folders(config.CACHE_DIR):
+        yield folder, here
+    if (name := _shipped_for()) is not None:
+        yield SHIPPED, (here[0], name, "")
+
+
+@functools.lru_cache
 def _writable(folders):
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -105,7 +138,11 @@ def places():
     writable = _writable(folders)
     before = folders[: folders.index(writable)] if writable else folders
     found = [f"{folder} (read only)" for folder in before if _holds_code(folder)]
-    return ", ".join(found + [writable] * bool(writable)) or "none: every process compiles (set NUMBA_CACHE_DIR)"
+    name = _shipped_for()
+    shipped = [f"{SHIPPED} (shipped, {name})"] * (name is not None)
+    return ", ".join(found + [writable] * bool(writable) + shipped) or (
+        "none: every process compiles (set NUMBA_CACHE_DIR)"
+    )
 
 
 class KernelCache(NullCache):
@@ -125,17 +162,20 @@ class KernelCache(NullCache):
         """As numba asks for it."""
         return writable_folder()
 
-    def _index_key(self, sig, codegen):
+    def _index_key(self, sig, processor):
         """What tells this file from all others in its folder."""
         function, types = self._py_func, getattr(sig, "args", sig)
         settings = [getattr(config, name) for name in _SETTINGS]
         python = sys.implementation.cache_tag + getattr(sys, "abiflags", "")
-        return (function.__module__, function.__qualname__, types, python, *codegen.magic_tuple(), LEVEL, *settings)
+        return (function.__module__, function.__qualname__, types, python, *processor, LEVEL, *settings)
 
-    def _heading(self, sig, codegen):
-        """Return the name of the file, and what it begins with after its checksum."""
+    def _heading(self, sig, processor):
+        """Return the name of the file, and what it begins with after its checksum.
+
+        processor: triple, name and features, as `magic_tuple` has them.
+        """
         function = self._py_func
-        key = _digest(*self._index_key(sig, codegen))
+        key = _digest(*self._index_key(sig, processor))
         values = [cell.cell_contents for cell in function.__closure__ or ()]
         code = function.__code__.co_code, dumps(values) if values else b""
         origin = _digest(FINGERPRINT, numba.__version__, llvmlite.__version__, *code)
@@ -144,8 +184,8 @@ class KernelCache(NullCache):
     def holds(self, sig, target_context):
         """Whether a file has the code for the argument types `sig`, which may still turn out to be damaged."""
         target_context.refresh()
-        name, key, origin = self._heading(sig, target_context.codegen())
-        for folder in _folders(config.CACHE_DIR):
+        for folder, processor in _sources(target_context.codegen()):
+            name, key, origin = self._heading(sig, processor)
             with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
                 if file.read(96)[32:] == key + origin:
                     return True
@@ -154,8 +194,8 @@ class KernelCache(NullCache):
     def load_overload(self, sig, target_context):
         """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
         target_context.refresh()
-        name, key, origin = self._heading(sig, target_context.codegen())
-        for folder in _folders(config.CACHE_DIR):
+        for folder, processor in _sources(target_context.codegen()):
+            name, key, origin = self._heading(sig, processor)
             try:
                 with open(os.path.join(folder, name), "rb") as file:
                     checksum, content = file.read(32), file.read()
@@ -193,7 +233,7 @@ class KernelCache(NullCache):
         folder = self.cache_path
         if folder is None or data.library.has_dynamic_globals:  # which are addresses in this process
             return
-        name, key, origin = self._heading(sig, data.codegen)
+        name, key, origin = self._heading(sig, data.codegen.magic_tuple())
         content = key + origin + dumps(data._reduce())
         path = os.path.join(folder, name)
         # Renamed when complete, for others may be reading or writing the same.
