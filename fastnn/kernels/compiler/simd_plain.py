@@ -137,11 +137,6 @@ def rint(vector):
     return np.rint(vector)
 
 
-def fabs(vector):
-    """Absolute value of every lane."""
-    return np.abs(vector)
-
-
 def where(mask, a, b):
     """Lane by lane `a` where `mask` is true, else `b`; one of the two may be a scalar."""
     dtype = a.dtype if isinstance(a, np.ndarray) else b.dtype

@@ -102,10 +102,8 @@ def layer_gradient(table, scratch, grads, seed, record, below, A, packed, column
     """
     n_out, n_in = simd.get(record, at.UNITS), simd.get(below, at.UNITS)
     D = simd.advance(scratch, simd.get(record, at.DELTAS_AT))
-    own, biases = (
-        simd.advance(grads, simd.get(record, at.WEIGHTS_AT)),
-        simd.advance(grads, simd.get(record, at.BIASES_AT)),
-    )
+    own = simd.advance(grads, simd.get(record, at.WEIGHTS_AT))
+    biases = simd.advance(grads, simd.get(record, at.BIASES_AT))
     if columns == 1:
         _gradient_of_one(own, biases, D, n_out, A, n_in)
     elif simd.get(below, at.OVER_INPUTS) != 0:
