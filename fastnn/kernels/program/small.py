@@ -76,9 +76,10 @@ def _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, 
     )  # fmt: skip
     if is_last:
         return
-    with_slopes = 0 if is_relu else 1
-    slopes = acts if is_relu else advance(scratch, get(record, at.SLOPES_AT))
-    activate_layer(table, layer, record, acts, n_out * columns, slopes, with_slopes)
+    slopes, with_slopes = acts, 0
+    if not is_relu:
+        slopes, with_slopes = advance(scratch, get(record, at.SLOPES_AT)), 1
+        activate_layer(table, layer, record, acts, n_out * columns, slopes, with_slopes)
     if get(record, at.THRESHOLD) > 0:
         drop(table, layer, record, acts, slopes, with_slopes, columns, position, step)
     if columns > 1:
@@ -140,8 +141,9 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     if not packed_once or step == get(settings, at.STEP):
         _input(table, thread, x, packed_x, targets, factors, first, position, examples, columns, step)
     below, n_in = x, n_x
+    record = inputs
     for layer in range(1, depth + 1):
-        record = at.record_of(table, layer)
+        record = advance(record, at.RECORD)
         _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, blocks, width, position, step)
         below, n_in = advance(scratch, get(record, at.ACTS_AT)), get(record, at.UNITS)
     kept = get(settings, at.TERMS_KEPT) != 0
@@ -153,7 +155,7 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     if not kept:
         call(table, at.SUM_TERMS, terms, examples, loss)
     for layer in range(depth, 0, -1):
-        record, lower = at.record_of(table, layer), at.record_of(table, layer - 1)
+        lower = advance(record, -at.RECORD)
         A, packed = x, packed_x
         if layer > 1:
             A, packed = advance(scratch, get(lower, at.ACTS_AT)), advance(scratch, get(lower, at.PACKED_AT))
@@ -161,6 +163,7 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
         if layer > 1:
             # Takes the place of the activations, or of the slopes.
             _backward_layer(table, scratch, theta, layer, record, lower, blocks, width)
+        record = lower
 
 
 @op
