@@ -208,7 +208,7 @@ _silent = np.errstate(all="ignore")
 
 
 def inner(function, inlined=False):
-    """Compile a function that only kernels call: it is kept within their machine code, `inlined` or as LLVM sees fit."""
+    """Compile a function that only kernels call: it is kept within their machine code, if wanted without a call."""
     if not JIT:
         return _silent(function)
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": inlined}
