@@ -23,7 +23,7 @@ NUMBER_TYPES = (
 
 
 class Vector(types.Type):
-    """The numba type of a vector of `lanes` numbers of type `dtype`."""
+    """The numba type of a vector of `lanes` numbers, or truth values, of type `dtype`."""
 
     def __init__(self, dtype, lanes):
         self.dtype = dtype
@@ -31,25 +31,11 @@ class Vector(types.Type):
         super().__init__(name=f"vector({dtype} x {lanes})")
 
 
-class Mask(types.Type):
-    """The numba type of a vector of `lanes` truth values."""
-
-    def __init__(self, lanes):
-        self.lanes = lanes
-        super().__init__(name=f"mask({lanes})")
-
-
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
         scalar = dmm.lookup(fe_type.dtype).get_value_type()
         super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
-
-
-@register_model(Mask)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
 
 
 def _vector_of(pointer):
@@ -423,17 +409,14 @@ def total(typingctx, vector):
     return vector.dtype(vector), codegen
 
 
-def _is_operand(ty):
-    return isinstance(ty, Vector | types.Float | types.Integer)
-
-
 def _register(operation, emit, result_of):
     """Make `operation` work on two vectors, or on a vector and a scalar."""
 
     @infer_global(operation)
     class Template(AbstractTemplate):
         def generic(self, args, kws):
-            if not any(isinstance(a, Vector) for a in args) or len(args) != 2 or not all(map(_is_operand, args)):
+            has_vector = any(isinstance(a, Vector) for a in args)
+            if not has_vector or not all(isinstance(a, Vector | types.Float | types.Integer) for a in args):
                 return None
             vector, converted = _operands(*args)
             return signature(result_of(vector), *converted)
@@ -459,7 +442,7 @@ def _by_kind(float_name, integer_name):
 def _comparison(symbol):
     def emit(builder, vector, a, b):
         if isinstance(vector.dtype, types.Integer):
-            return (builder.icmp_signed if vector.dtype.signed else builder.icmp_unsigned)(symbol, a, b)
+            return builder.icmp_unsigned(symbol, a, b)
         # "!=" has to be true for NaN, "==" false.
         compare = builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered
         return compare(symbol, a, b)
@@ -480,7 +463,7 @@ for _operation, _float, _integer in (
 ):
     _register(_operation, _by_kind(_float, _integer), lambda vector: vector)
 for _operation, _symbol in ((operator.eq, "=="), (operator.ne, "!=")):
-    _register(_operation, _comparison(_symbol), lambda vector: Mask(vector.lanes))
+    _register(_operation, _comparison(_symbol), lambda vector: Vector(types.boolean, vector.lanes))
 
 
 @intrinsic
