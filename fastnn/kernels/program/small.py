@@ -155,7 +155,7 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     if not kept:
         call(table, at.SUM_TERMS, terms, examples, loss)
     for layer in range(depth, 0, -1):
-        lower = advance(record, -at.RECORD)
+        lower = advance(inputs, (layer - 1) * at.RECORD)
         A, packed = x, packed_x
         if layer > 1:
             A, packed = advance(scratch, get(lower, at.ACTS_AT)), advance(scratch, get(lower, at.PACKED_AT))
