@@ -218,11 +218,11 @@ def _no_code_of_its_own(flags):
 _silent = np.errstate(all="ignore")
 
 
-def inner(function):
-    """Compile a function that only kernels call: it is kept within their machine code."""
+def inner(function, inlined=False):
+    """Compile a function that only kernels call: it is kept within their machine code, if wanted without a call."""
     if not JIT:
         return _silent(function)
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": inlined}
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     dispatcher._compiler._customize_flags = _no_code_of_its_own
 
