@@ -9,6 +9,7 @@ long way, checks included.
 import ctypes
 import functools
 import math
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.course import functions
 from fastnn.kernels.course.functions import DROPOUT, LOOK, PLAIN
-from fastnn.kernels.course.objects import ARRAY_WORDS, HALF, ITEMS_AT, on_objects
+from fastnn.kernels.course.objects import ARRAY_WORDS, DTYPE_BITS, DTYPE_WORD, HALF, ITEMS_AT, on_objects
 from fastnn.kernels.course.ops import sum_terms
 from fastnn.reference.course.layers import Arrays, Cache
 
@@ -32,17 +33,29 @@ _BOOL = np.dtype(np.bool_)
 _empty = np.empty
 
 
+def _word(address: int, place: int) -> int:
+    """Return a word of 8 bytes of memory."""
+    return ctypes.c_int64.from_address(address + 8 * place).value
+
+
+def _code(dtype: np.dtype) -> int:
+    """Return what tells a dtype from others."""
+    return _word(id(dtype), DTYPE_WORD) & DTYPE_BITS
+
+
 def _is_as_expected() -> bool:
-    """Whether arrays and tuples lie in memory as `kernels.course.objects` reads them."""
+    """Whether arrays, tuples and dtypes lie in memory as `kernels.course.objects` reads them."""
     probe = np.arange(6.0).reshape(2, 3)
     items = (probe, _FLOAT64)
-    words = [ctypes.c_int64.from_address(id(probe) + 8 * place).value for place in ARRAY_WORDS]
-    kind, data, n_axes, dimensions, dtype, flags = words
+    kind, data, n_axes, dimensions, dtype, flags = [_word(id(probe), place) for place in ARRAY_WORDS]
+    others = [np.dtype(name) for name in ("f4", ">f8", "i8", "u8", "?", "M8[s]", "O", "c8")]
     return (
-        ctypes.c_int64.from_address(id(items) + ITEMS_AT + 8).value == id(_FLOAT64)
+        _word(id(items) + ITEMS_AT, 1) == id(_FLOAT64)
         and (kind, data, dtype) == (id(np.ndarray), probe.ctypes.data, id(_FLOAT64))
         and (n_axes & HALF, flags & HALF) == (2, probe.flags.num)
-        and [ctypes.c_int64.from_address(dimensions + 8 * axis).value for axis in (0, 1)] == [2, 3]
+        and [_word(dimensions, axis) for axis in (0, 1)] == [2, 3]
+        and _code(pickle.loads(pickle.dumps(probe)).dtype) == _code(_FLOAT64)
+        and len({_code(other) for other in (*others, _FLOAT64)}) == len(others) + 1
     )
 
 
@@ -72,7 +85,7 @@ class _Direct:
         if not _is_as_expected():
             return None
         addresses = [self._op.address(_FLOAT64), sum_terms.address(_FLOAT64)]
-        self.table = np.array([*addresses, id(np.ndarray), id(_FLOAT64), id(_BOOL)], np.int64)
+        self.table = np.array([*addresses, id(np.ndarray), _code(_FLOAT64), _code(_BOOL)], np.int64)
         return self.table
 
 
@@ -173,7 +186,7 @@ def _labels(Y: np.ndarray) -> np.ndarray:
     """Return labels as a float64 matrix."""
     if Y.ndim == 1:
         Y = Y.reshape(1, -1)
-    if Y.dtype is not _FLOAT64 and Y.dtype.kind in "biu":
+    if Y.dtype.kind in "biu":
         return Y.astype(_FLOAT64)
     return Y
 

@@ -1,5 +1,6 @@
 """Functions of the notebooks in one call: equal to the reference, and handed back untouched where they do not fit."""
 
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -237,6 +238,13 @@ def test_dicts_that_do_not_fit_are_left_alone(change):
     assert not direct.update(2, parameters, case.grads, (), 0.1)
     assert not direct.update(2, dict(case.parameters), grads if change != "more" else {}, (), 0.1)
     assert direct.cost_with_weights(case.A, case.Y, parameters, 0.1) is None
+
+
+def test_arrays_with_a_dtype_of_their_own_fit():
+    case = Case(3, [4, 5, 3, 2], 7)
+    X, parameters, cache = pickle.loads(pickle.dumps((case.X, case.parameters, case.masked_cache)))
+    same(direct.forward(X, parameters), direct.forward(case.X, case.parameters), 0.0)
+    assert direct.backward(X, labels(case), cache, keep_prob=0.7) is not None
 
 
 def test_large_work_is_left_to_tiles_and_threads():

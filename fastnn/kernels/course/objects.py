@@ -17,6 +17,11 @@ from fastnn.kernels.compiler.simd import call, get, pointer, pointer_at, put, st
 _HEADER = object.__basicsize__ // 8
 ARRAY_WORDS = _TYPE, _DATA, _NDIM, _DIMENSIONS, _DTYPE, _FLAGS = [_HEADER + word for word in (-1, 0, 1, 2, 5, 6)]
 
+# The word of a dtype's object that tells dtypes apart, kind, type, byte order and number, without the byte of flags
+# that NumPy keeps among them. Not the object itself: unpickled arrays have dtypes of their own.
+DTYPE_WORD = _HEADER + 1
+DTYPE_BITS = ~0xFF000000
+
 # From the address of a tuple to that of its first item.
 ITEMS_AT = tuple.__basicsize__
 
@@ -24,8 +29,9 @@ ITEMS_AT = tuple.__basicsize__
 HALF = 0xFFFFFFFF
 _ALIGNED_ROWS = 0x1 | 0x100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 
-# What the table of such a kernel holds: its own address, that of `sum_terms`, and the objects that it compares with.
-OP, SUM_TERMS, NDARRAY, FLOAT64, BOOL, N_WORDS = range(6)
+# What the table of such a kernel holds: its own address, that of `sum_terms`, that of NumPy's type of arrays, and what
+# the dtypes have at DTYPE_WORD.
+OP, SUM_TERMS, NDARRAY, FLOAT64, BOOL = range(5)
 
 
 @inner
@@ -54,7 +60,8 @@ def are_matrices(items, table, n_float64, n_bool):
         # In this order: only arrays have what is asked for after the first question.
         if (
             get(words, _TYPE) != get(table, NDARRAY)
-            or get(words, _DTYPE) != get(table, FLOAT64 if index < n_float64 else BOOL)
+            or (get(pointer_at(words, _DTYPE, np.int64), DTYPE_WORD) & DTYPE_BITS)
+            != get(table, FLOAT64 if index < n_float64 else BOOL)
             or (get(words, _NDIM) & HALF) != 2
             or (get(words, _FLAGS) & _ALIGNED_ROWS) != _ALIGNED_ROWS
         ):
