@@ -1,17 +1,24 @@
-"""Every course function beside its NumPy twin, and a loop of one's own over them: `python -m benchmarks.functions`.
+"""Every course function beside its NumPy twin, and loops of one's own over them: `python -m benchmarks.functions`.
 
-Both sides alternate in one process and are verified against each other first. Before each measurement the process
-sleeps, because the threads of NumPy's BLAS and of numba's layer go on spinning for some 20 ms after their last work and
-would take the other side's core. Quoted are medians of rounds, and the median of the ratios round by round.
+The loops' rival is what a notebook has, without checks; "helpers" has our functions where the notebook imports them
+from a file of helpers, "all parts" where it defines them itself, too. All sides alternate in one process and are
+verified against each other first. Before each measurement the process sleeps, because the threads of NumPy's BLAS and
+of numba's layer go on spinning for some 20 ms after their last work and would take the other side's core. Quoted are
+medians of rounds, and the median of the ratios round by round.
 """
 
 import argparse
+import contextlib
+import functools
 import importlib
 import math
 import statistics
 import time
+import types
 
 import numpy as np
+
+from benchmarks import plain
 
 ROUNDS = 9
 REST_SECONDS = 0.06
@@ -90,24 +97,120 @@ def compare(ours, reference, arguments):
     return mine, theirs, statistics.median(b / a for a, b in rounds)
 
 
-def own_loop(module, X, Y, sizes, optimizer, epochs):
-    """The training loop that a learner writes over the functions of a module."""
-    parameters = module.initialize_parameters(sizes)
-    v, s = module.initialize_adam(parameters)
+HELPERS = {
+    "optimization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_cost"),
+    "initialization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_loss",
+                       "update_parameters"),
+    "regularization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_cost",
+                       "update_parameters"),
+}  # fmt: skip
+
+
+def switched(module, names):
+    """The notebook's own code, in which functions of ours take the place of those `names`."""
+    ours = importlib.import_module(f"fastnn.{module}")
+    namespace = dict(vars(plain))
+    if module == "regularization":
+        namespace |= {"compute_cost": plain.compute_loss, "backward_propagation": plain.total_backward}
+        namespace["compute_cost_with_regularization"] = plain.cost_with_regularization
+    replaced = {name: getattr(ours, name) for name in names}
+    for name, function in list(namespace.items()):
+        if isinstance(function, types.FunctionType):
+            copy = types.FunctionType(function.__code__, namespace, name, function.__defaults__)
+            namespace[name] = copy
+    namespace.update(replaced)
+    return types.SimpleNamespace(**namespace)
+
+
+def optimization_loop(of, X, Y, optimizer, epochs):
+    """The loop over mini-batches that a learner writes."""
+    parameters = plain.initialize_parameters([2, 5, 2, 1])
+    v, s = plain.initialize_adam(parameters)
     t = 0
     for epoch in range(epochs):
-        for batch_X, batch_Y in module.random_mini_batches(X, Y, 64, 11 + epoch):
-            a, cache = module.forward_propagation(batch_X, parameters)
-            module.compute_cost(a, batch_Y)
-            grads = module.backward_propagation(batch_X, batch_Y, cache)
+        for batch_X, batch_Y in of.random_mini_batches(X, Y, 64, 11 + epoch):
+            a, cache = of.forward_propagation(batch_X, parameters)
+            of.compute_cost(a, batch_Y)
+            grads = of.backward_propagation(batch_X, batch_Y, cache)
             t += 1
             if optimizer == "gd":
-                module.update_parameters_with_gd(parameters, grads, 0.0007)
+                of.update_parameters_with_gd(parameters, grads, 0.0007)
             elif optimizer == "momentum":
-                module.update_parameters_with_momentum(parameters, grads, v, 0.9, 0.0007)
+                of.update_parameters_with_momentum(parameters, grads, v, 0.9, 0.0007)
             else:
-                module.update_parameters_with_adam(parameters, grads, v, s, t, 0.0007)
+                of.update_parameters_with_adam(parameters, grads, v, s, t, 0.0007)
     return parameters
+
+
+def initialization_loop(of, X, Y, steps):
+    """The loop of the initialization notebook."""
+    parameters = plain.initialize_parameters([2, 10, 5, 1])
+    for _ in range(steps):
+        a, cache = of.forward_propagation(X, parameters)
+        of.compute_loss(a, Y)
+        of.update_parameters(parameters, of.backward_propagation(X, Y, cache), 0.01)
+    return parameters
+
+
+def regularization_loop(of, X, Y, regularizer, steps):
+    """The loop of the regularization notebook."""
+    parameters = plain.initialize_parameters([2, 20, 3, 1])
+    for _ in range(steps):
+        if regularizer == "dropout":
+            a, cache = of.forward_propagation_with_dropout(X, parameters, 0.86)
+            of.compute_cost(a, Y)
+            grads = of.backward_propagation_with_dropout(X, Y, cache, 0.86)
+        else:
+            a, cache = of.forward_propagation(X, parameters)
+            if regularizer == "L2":
+                of.compute_cost_with_regularization(a, Y, parameters, 0.7)
+                grads = of.backward_propagation_with_regularization(X, Y, cache, 0.7)
+            else:
+                of.compute_cost(a, Y)
+                grads = of.backward_propagation(X, Y, cache)
+        of.update_parameters(parameters, grads, 0.3)
+    return parameters
+
+
+def checks_loop(of, X, Y, checks):
+    """The gradient checking notebook's last function, again and again."""
+    parameters = plain.initialize_parameters([4, 5, 3, 1])
+    grads = plain.total_backward(X, Y, plain.forward_propagation(X, parameters)[1])
+    with contextlib.redirect_stdout(None):
+        return [of.gradient_check_n(parameters, grads, X, Y, 1e-3) for _ in range(checks)]
+
+
+LOOPS = (
+    *((f"{name}, [2, 5, 2, 1], batch 64", "optimization", (2, 300), optimization_loop, (name, 40), 200)
+      for name in ("gd", "momentum", "adam")),
+    ("He, [2, 10, 5, 1], 300 examples", "initialization", (2, 300), initialization_loop, (200,), 200),
+    *((f"{name}, [2, 20, 3, 1], 211 examples", "regularization", (2, 211), regularization_loop, (name, 200), 200)
+      for name in ("plain", "L2", "dropout")),
+    ("gradient_check_n, [4, 5, 3, 1]", "gradient_checking", (4, 3), checks_loop, (20,), 20),
+)  # fmt: skip
+
+
+def loops():
+    """Print own loops: the notebook's code, with our helpers, and with all that we have of it."""
+    print(f"\n{'a loop of your own, us a step':44}{'notebook':>10}{'helpers':>10}{'':>8}{'all parts':>10}")
+    for title, module, shape, loop, settings, steps in LOOPS:
+        rng = np.random.default_rng(3)
+        # As load_dataset makes them: transposed, with labels of integers.
+        X, Y = rng.standard_normal(shape[::-1]).T, (rng.random((1, shape[1])) < 0.5).astype(np.int64)
+        public = importlib.import_module(f"fastnn.{module}").__all__
+        everything = [name for name in public if hasattr(plain, name) or name == "compute_cost_with_regularization"]
+        sides = [switched(module, names) for names in ((), HELPERS.get(module, ()), everything)]
+        calls = [functools.partial(loop, side, X, Y, *settings) for side in sides]
+        results = [_numbers(call()) for call in calls]
+        for result in results[1:]:
+            for out, ref in zip(result, results[0], strict=True):
+                np.testing.assert_allclose(out, ref, rtol=1e-6, atol=1e-10)
+        rounds = []
+        for _ in range(ROUNDS):
+            rounds.append([_seconds(call, (), 1) / steps * 1e6 for call in calls])
+        medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        ratios = [statistics.median(row[0] / row[side] for row in rounds) for side in (1, 2)]
+        print(f"{title:44}{medians[0]:10.1f}{medians[1]:10.1f}{ratios[0]:7.2f}x{medians[2]:10.1f}{ratios[1]:7.2f}x")
 
 
 def main():
@@ -115,9 +218,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["course", "large", "loop"], help="one of the three tables")
     only = parser.parse_args().only
-    from fastnn import optimization
     from fastnn.engine import runtime
-    from fastnn.reference import optimization as reference
 
     print(f"{runtime.available_threads()} threads, numpy {np.__version__}; medians of {ROUNDS} rounds, float64")
     tables = (
@@ -137,13 +238,7 @@ def main():
             mine, numpy, ratio = compare(ours, theirs, [arguments[key] for key in needs])
             print(f"{module + '.' + name:65}{mine * 1e6:13.2f}{numpy * 1e6:12.2f}{ratio:8.2f}x")
     if only in (None, "loop"):
-        rng = np.random.default_rng(3)
-        X, Y = rng.standard_normal((2, 300)), (rng.random((1, 300)) < 0.5) * 1.0
-        print(f"\n{'a loop of your own, [2, 5, 2, 1], batch 64, us a step':65}{'fastnn':>13}{'NumPy':>12}{'ratio':>9}")
-        for optimizer in ("gd", "momentum", "adam"):
-            loops = [lambda m, o=optimizer: own_loop(m, X, Y, [2, 5, 2, 1], o, 40)] * 2
-            mine, numpy, ratio = compare(lambda f=loops[0]: f(optimization), lambda f=loops[1]: f(reference), [])
-            print(f"{optimizer:65}{mine / 200 * 1e6:13.2f}{numpy / 200 * 1e6:12.2f}{ratio:8.2f}x")
+        loops()
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fastnn.inspection import plot_decision_boundary, plot_history
     from fastnn.network import Network
     from fastnn.optimizers import LBFGS, SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
-    from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
+    from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, Polynomial, StepDecay
     from fastnn.trainer import Trainer, train
 
     __version__: str
@@ -51,7 +51,7 @@ _HOMES = {
     "network": ("Network",),
     "optimizers": ("AMSGrad", "Adam", "AdamW", "LBFGS", "Lion", "Momentum", "RMSProp", "SGD"),
     "config": ("show_config", "warmup"),
-    "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "StepDecay"),
+    "schedules": ("Constant", "Cosine", "InverseScaling", "OneCycle", "Polynomial", "StepDecay"),
     "trainer": ("Trainer", "train"),
 }
 
@@ -73,6 +73,7 @@ __all__ = [
     "Momentum",
     "Network",
     "OneCycle",
+    "Polynomial",
     "ProgressBar",
     "RMSProp",
     "StepDecay",

@@ -12,12 +12,9 @@ from numpy.typing import DTypeLike
 
 from fastnn import checks
 from fastnn.engine.runtime import QUOTA, available_threads, cores
+from fastnn.kernels import everything
 from fastnn.kernels.compiler import cache, host
-from fastnn.kernels.course.ops import COURSE_OPS
-from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
-from fastnn.kernels.matmul.gather import gather_sparse
-from fastnn.kernels.program import entries
-from fastnn.kernels.program.ops import OPS, body
+from fastnn.kernels.compiler.together import compile_together
 from fastnn.version import installed_version
 
 __all__ = ["processor", "show_config", "warmup"]
@@ -101,13 +98,14 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     """Compile, or load from the cache, all that training and predicting need.
 
     Without it the first call does so, which takes seconds on a machine that has never run fastnn. Afterwards neither
-    `fastnn.Network` and `fastnn.Trainer`, nor the estimators, nor the `model` functions of the course compile anything,
-    whatever the layers, the batch, the activation, the loss and the optimiser.
+    `fastnn.Network` and `fastnn.Trainer`, nor the estimators, nor the functions of the course compile anything,
+    whatever the layers, the batch, the activation, the loss and the optimiser. As many processes compile as there are
+    cores, and a line on stderr counts what they have done.
 
     Parameters
     ----------
     dtype : dtype, optional
-        Compile for networks of float32 or float64; None for both. The course's functions need float64.
+        Compile for networks of float32 or float64; None for both. The course's `model` functions need float64.
 
     Raises
     ------
@@ -117,9 +115,8 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     Notes
     -----
     Machine code is kept on disk, so once is enough for a machine: say, while a container is built. Not covered: the
-    user's own activations and losses, which are compiled in each process anew, and the course's functions beside
-    `model`. The code for teams of threads is compiled only where this process may use more than one core. Nothing
-    happens with NUMBA_DISABLE_JIT=1.
+    user's own activations and losses, which are compiled in each process anew. The code for teams of threads is
+    compiled only where this process may use more than one core. Nothing happens with NUMBA_DISABLE_JIT=1.
 
     It is kept in NUMBA_CACHE_DIR if that is set; otherwise beside the package, or where that cannot be written in the
     user's cache, and read from both. So a filled folder may be read-only. Where none can be written and code has to be
@@ -135,15 +132,8 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     wanted = [checks.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
     if numba.config.DISABLE_JIT:
         return
-    table = numba.typeof(np.zeros(1, np.uintp))
-    for number_type in wanted:
-        ops = [*OPS.values(), *ESTIMATOR_OPS.values(), gather_sparse, body]
-        if number_type == np.float64:
-            ops += COURSE_OPS.values()
-        for op in ops:
-            op.compiled(number_type)
-        example = numba.typeof(np.zeros(1, number_type))
-        entries.one.compile((table, table, example, example))
-    entries.serial.compile((table, table))
-    if available_threads() > 1:
-        entries.parallel.compile((table, table, numba.typeof(1)))
+    threads = available_threads()
+    found = [job for number_type in wanted for job in everything.jobs(number_type, teams=threads > 1)]
+    compile_together(found, threads)
+    for job in found:
+        job.compile()

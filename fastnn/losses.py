@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 Output = Literal["linear", "sigmoid", "softmax"]
+# A place in this list is the output's code in `fastnn.kernels.formulas.losses`.
 OUTPUTS: tuple[Output, ...] = get_args(Output)
 
 # A place in this list is the loss's code in `fastnn.kernels.formulas.losses`.
@@ -65,7 +66,7 @@ def checked_loss(loss: Loss | None, output: Output) -> Loss:
         A name; a function of an output a and its target y, both scalars, that returns the loss and its derivative
         with respect to a; or None for the output's default.
     output : str
-        ``"linear"``, ``"sigmoid"`` or ``"softmax"``.
+        One of `OUTPUTS`.
 
     Returns
     -------

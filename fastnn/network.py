@@ -52,8 +52,8 @@ class Network:
     output : str
         ``"linear"``, ``"sigmoid"`` or ``"softmax"`` (over the outputs of an example).
     initializer : str
-        ``"zeros"``, ``"normal"``, ``"he"``, ``"he_uniform"``, ``"glorot"``, ``"glorot_uniform"``, ``"lecun"`` or
-        ``"lecun_uniform"``: see `fastnn.initializers.draw_weights`. Biases start at zero.
+        A name that `fastnn.initializers.draw_weights` describes, such as ``"he"``, ``"glorot_uniform"`` or ``"zeros"``.
+        Biases start at zero.
     dtype : dtype
         float32 or float64: of the parameters, the arithmetic and the results.
     seed : int, optional

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.course import propagation
+from fastnn.course import direct, propagation
 from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
 from fastnn.course.propagation import backward_propagation, forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import (
@@ -67,6 +67,9 @@ _FIRST_SEED = 11
 
 @propagation.documented_as(reference.compute_cost)
 def compute_cost(a3: ArrayLike, Y: ArrayLike) -> np.floating:  # noqa: D103
+    found = direct.cost(a3, Y, skip_nan=False, mean=False)
+    if found is not None:
+        return found
     return propagation.total_cross_entropy(*checks.outputs_and_labels("a3", a3, Y), skip_nan=False)
 
 

@@ -128,12 +128,11 @@ class SGD(Descent):
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        momentum = checks.decay_factor("momentum", self.momentum)
-        nesterov = checks.flag("nesterov", self.nesterov)
-        if nesterov and momentum == 0:
+        self._check(checks.decay_factor, "momentum")
+        self._check(checks.flag, "nesterov")
+        if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs momentum: momentum must be in (0, 1), got 0")
-        rate = checks.learning_rate(self.learning_rate)
-        self._checked(learning_rate=rate, momentum=momentum, nesterov=nesterov)
+        self._check(checks.learning_rate, "learning_rate")
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -175,8 +174,8 @@ class Momentum(Descent):
     beta: float = 0.9
 
     def __post_init__(self) -> None:
-        rate = checks.learning_rate(self.learning_rate)
-        self._checked(learning_rate=rate, beta=checks.decay_factor("beta", self.beta))
+        self._check(checks.learning_rate, "learning_rate")
+        self._check(checks.decay_factor, "beta")
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -220,11 +219,9 @@ class RMSProp(Descent):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        self._checked(
-            learning_rate=checks.learning_rate(self.learning_rate),
-            rho=checks.decay_factor("rho", self.rho),
-            epsilon=checks.positive_number("epsilon", self.epsilon),
-        )
+        self._check(checks.learning_rate, "learning_rate")
+        self._check(checks.decay_factor, "rho")
+        self._check(checks.positive_number, "epsilon")
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -241,12 +238,9 @@ class _Moments(Descent):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        self._checked(
-            learning_rate=checks.learning_rate(self.learning_rate),
-            beta1=checks.decay_factor("beta1", self.beta1),
-            beta2=checks.decay_factor("beta2", self.beta2),
-            epsilon=checks.positive_number("epsilon", self.epsilon),
-        )
+        self._check(checks.learning_rate, "learning_rate")
+        self._check(checks.decay_factor, "beta1", "beta2")
+        self._check(checks.positive_number, "epsilon")
 
 
 @dataclass(frozen=True)
@@ -365,7 +359,7 @@ class AdamW(_Moments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._checked(weight_decay=checks.not_negative("weight_decay", self.weight_decay))
+        self._check(checks.not_negative, "weight_decay")
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -408,11 +402,8 @@ class Lion(Descent):
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
-        self._checked(
-            learning_rate=checks.learning_rate(self.learning_rate),
-            beta1=checks.decay_factor("beta1", self.beta1),
-            beta2=checks.decay_factor("beta2", self.beta2),
-        )
+        self._check(checks.learning_rate, "learning_rate")
+        self._check(checks.decay_factor, "beta1", "beta2")
 
     def rule(self) -> UpdateRule:
         """Return the rule of the updates."""
@@ -451,10 +442,8 @@ class LBFGS(Optimizer):
     tolerance: float = 1e-5
 
     def __post_init__(self) -> None:
-        self._checked(
-            history_size=checks.count("history_size", self.history_size, 1),
-            tolerance=checks.not_negative("tolerance", self.tolerance),
-        )
+        self._check(checks.count, "history_size", minimum=1)
+        self._check(checks.not_negative, "tolerance")
 
     def rule(self) -> None:
         """Return None: SciPy makes the updates."""

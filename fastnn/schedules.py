@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn import checks
 
-__all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Schedule", "StepDecay", "rates"]
+__all__ = ["Constant", "Cosine", "InverseScaling", "OneCycle", "Polynomial", "Schedule", "StepDecay", "rates"]
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Constant(Schedule):
     learning_rate: float
 
     def __post_init__(self) -> None:
-        self._checked(learning_rate=checks.not_negative("learning_rate", self.learning_rate))
+        self._check(checks.not_negative, "learning_rate")
 
     def _at(self, steps: Floats) -> Floats:
         return np.full(steps.shape, self.learning_rate)
@@ -91,11 +91,9 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        self._checked(
-            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
-            every=checks.count("every", self.every, 1),
-            factor=checks.positive_number("factor", self.factor),
-        )
+        self._check(checks.not_negative, "learning_rate")
+        self._check(checks.count, "every", minimum=1)
+        self._check(checks.positive_number, "factor")
 
     def _at(self, steps: Floats) -> Floats:
         return self.learning_rate * np.power(self.factor, np.floor(steps / self.every))
@@ -132,10 +130,7 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        self._checked(
-            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
-            power=checks.not_negative("power", self.power),
-        )
+        self._check(checks.not_negative, "learning_rate", "power")
 
     def _at(self, steps: Floats) -> Floats:
         return self.learning_rate / np.power(steps + 1.0, self.power)
@@ -183,16 +178,11 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        steps = checks.count("steps", self.steps, 1)
-        warmup = checks.count("warmup", self.warmup, 0)
-        if warmup >= steps:
-            raise ValueError(f"warmup must be less than steps, {steps}, got {warmup}")
-        self._checked(
-            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
-            steps=steps,
-            warmup=warmup,
-            final=checks.not_negative("final", self.final),
-        )
+        self._check(checks.count, "steps", minimum=1)
+        self._check(checks.count, "warmup", minimum=0)
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup must be less than steps, {self.steps}, got {self.warmup}")
+        self._check(checks.not_negative, "learning_rate", "final")
 
     def _at(self, steps: Floats) -> Floats:
         way = np.clip((steps - self.warmup) / (self.steps - self.warmup), 0.0, 1.0)
@@ -248,13 +238,10 @@ class OneCycle(Schedule):
         pct_start = checks.real_number("pct_start", self.pct_start)
         if not 0.0 <= pct_start <= 1.0:
             raise ValueError(f"pct_start must be in [0, 1], got {self.pct_start}")
-        self._checked(
-            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
-            steps=checks.count("steps", self.steps, 1),
-            pct_start=pct_start,
-            div_factor=checks.positive_number("div_factor", self.div_factor),
-            final_div_factor=checks.positive_number("final_div_factor", self.final_div_factor),
-        )
+        self._checked(pct_start=pct_start)
+        self._check(checks.not_negative, "learning_rate")
+        self._check(checks.count, "steps", minimum=1)
+        self._check(checks.positive_number, "div_factor", "final_div_factor")
 
     def _at(self, steps: Floats) -> Floats:
         start = self.learning_rate / self.div_factor
@@ -263,6 +250,56 @@ class OneCycle(Schedule):
         if top <= 0:
             return falling
         return np.where(steps <= top, _along_cosine(start, self.learning_rate, _way(steps, 0.0, top)), falling)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """A rate that falls along a power: final + (learning_rate - final) (1 - step / steps)^power, final from `steps` on.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Rate at the start, not negative.
+    steps : int
+        Step at which the rate is `final`, and from then on.
+    power : float
+        1 is a straight line; more falls sooner. Positive.
+    final : float
+        Rate at the end, not negative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another type or out of its range.
+
+    Notes
+    -----
+    With ``final=0`` this is PyTorch's ``PolynomialLR(total_iters=steps)``.
+
+    Examples
+    --------
+    >>> from fastnn import Polynomial
+    >>> line = Polynomial(0.5, steps=100)
+    >>> line(0), line(50), line(100), line(1000)
+    (0.5, 0.25, 0.0, 0.0)
+    """
+
+    learning_rate: float
+    steps: int
+    power: float = 1.0
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._checked(
+            learning_rate=checks.not_negative("learning_rate", self.learning_rate),
+            steps=checks.count("steps", self.steps, 1),
+            power=checks.positive_number("power", self.power),
+            final=checks.not_negative("final", self.final),
+        )
+
+    def _at(self, steps: Floats) -> Floats:
+        left = 1.0 - _way(steps, 0.0, float(self.steps))
+        return self.final + (self.learning_rate - self.final) * np.power(left, self.power)
 
 
 def rates(learning_rate: float | Callable[[int], float], first: int, count: int) -> Floats:

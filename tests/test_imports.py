@@ -23,6 +23,7 @@ ORDER = (
     ("kernels.formulas", "kernels.matmul"),
     ("kernels.program",),
     ("kernels.course", "kernels.estimators"),
+    ("kernels.everything",),
     ("reference",),
     ("engine",),
     (
@@ -46,6 +47,7 @@ NOTEBOOKS = ("initialization", "regularization", "optimization")
 COMPUTED = {
     "interrupts": (),
     "checks": (),  # other libraries
+    "kernels.compiler.together": (),  # whatever asks it to compile, and is loaded
     "course.experiments": (*NOTEBOOKS, *(f"reference.{name}" for name in NOTEBOOKS)),
     "course.notebook_switch": ("v1", "v2021", *NOTEBOOKS, "gradient_checking"),
 }

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import decimal
 import fractions
 import functools
@@ -13,6 +14,7 @@ import numpy as np
 import published
 import pytest
 from test_checks import Good
+from trainer_cases import OPTIMIZERS, SCHEDULES
 
 import fastnn
 import fastnn.reference
@@ -79,14 +81,12 @@ def fitted(side, **settings):
     trainer.fit(np.ones((2, 6)), np.eye(1, 6), epochs=2)
 
 
-def optimised(side, name, **settings):
-    fitted(side, optimizer=getattr(fastnn, name)(**{"learning_rate": 0.1, **settings}))
+def optimised(side, optimizer, **settings):
+    fitted(side, optimizer=dataclasses.replace(optimizer, **settings))
 
 
-def scheduled(side, name, **settings):
-    needed = {"StepDecay": {"every": 3}, "Cosine": {"steps": 9}, "OneCycle": {"steps": 9}}.get(name, {})
-    schedule = getattr(fastnn, name)(**{"learning_rate": 0.1, **needed, **settings})
-    fitted(side, optimizer=fastnn.SGD(schedule))
+def scheduled(side, schedule, **settings):
+    fitted(side, optimizer=fastnn.SGD(dataclasses.replace(schedule, **settings)))
 
 
 def of_a_new_network(side, **settings):
@@ -112,11 +112,9 @@ CALLS = {
     "Checkpoint.load": loaded,
     "show_config": lambda side, mode: fastnn.show_config(mode),
     **{name: functools.partial(with_a_callback, name=name) for name in ("EarlyStopping", "Checkpoint")},
-    **{name: functools.partial(optimised, name=name)
-       for name in ("SGD", "Momentum", "RMSProp", "Adam", "AdamW", "AMSGrad", "Lion")},
-    **{name: functools.partial(scheduled, name=name)
-       for name in ("Constant", "StepDecay", "InverseScaling", "Cosine", "OneCycle")},
-}  # fmt: skip
+    **{type(optimizer).__name__: functools.partial(optimised, optimizer=optimizer) for optimizer in OPTIMIZERS},
+    **{type(schedule).__name__: functools.partial(scheduled, schedule=schedule) for schedule in SCHEDULES},
+}
 
 
 @SIDES
@@ -306,8 +304,9 @@ HUGE = [10**400, 2**63, np.uint64(2**63)]
 def test_counts_that_fit_nowhere_are_refused_when_given(huge):
     for make, name in (
         (lambda: fastnn.StepDecay(0.1, every=huge), "every"), (lambda: fastnn.Cosine(0.1, steps=huge), "steps"),
-        (lambda: fastnn.OneCycle(0.1, steps=huge), "steps"), (lambda: fastnn.LBFGS(history_size=huge), "history_size"),
-        (lambda: fastnn.EarlyStopping(patience=huge), "patience"), (lambda: fastnn.Constant(0.1)(huge), "step"),
+        (lambda: fastnn.OneCycle(0.1, steps=huge), "steps"), (lambda: fastnn.Polynomial(0.1, steps=huge), "steps"),
+        (lambda: fastnn.Constant(0.1)(huge), "step"), (lambda: fastnn.LBFGS(history_size=huge), "history_size"),
+        (lambda: fastnn.EarlyStopping(patience=huge), "patience"),
         (lambda: fastnn.Checkpoint("x", every=huge), "every"), (lambda: fastnn.Network([2, huge]), "layer_sizes"),
         (lambda: fastnn.train(fastnn.Network([1, 1]), [[1.0]], [[1.0]], batch_size=huge), "batch_size"),
     ):  # fmt: skip

@@ -99,7 +99,8 @@ def test_options_of_train_are_the_trainer_s():
 def test_checker_accepts_a_right_program_and_refuses_each_mistake(tmp_path):
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed: .ci/run brings it")
-    for name, text in PROGRAMS.items():
+    public = "".join(f"fastnn.{name}\n" for name in fastnn.__all__)
+    for name, text in {**PROGRAMS, "right": PROGRAMS["right"] + public}.items():
         (tmp_path / f"{name}.py").write_text(text.lstrip())
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     done = subprocess.run(

@@ -112,14 +112,14 @@ def thread_count(value: Any) -> int | None:
     return number
 
 
-def learning_rate(value: Any) -> float | Callable[[int], float]:
+def learning_rate(name: str, value: Any) -> float | Callable[[int], float]:
     """Return a learning rate: a float that is not negative, or a function of the step."""
     if isinstance(value, type):
-        raise TypeError(f"learning_rate must be a number or a function of the step, got the class {value.__name__}")
+        raise TypeError(f"{name} must be a number or a function of the step, got the class {value.__name__}")
     if callable(value):
         schedule: Callable[[int], float] = value
         return schedule
-    return not_negative("learning_rate", value)
+    return not_negative(name, value)
 
 
 def float_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:

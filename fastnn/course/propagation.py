@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
+from fastnn.course import direct
 from fastnn.engine.runtime import PARALLEL_WORK_NS, launch
 from fastnn.kernels.course.activations import RELU, SIGMOID, activation_forward
 from fastnn.kernels.course.backward import hidden_backward, output_delta, weight_gradient
@@ -26,11 +27,15 @@ Twin = TypeVar("Twin", bound=Callable[..., object])
 _FLOAT64 = np.dtype(np.float64)
 _FLOAT32 = np.dtype(np.float32)
 
+# Machine code does silently what NumPy would warn about.
+_silent = np.errstate(all="ignore")
+
 # Serial time of the kernels, rough: nanoseconds per multiply-add, and per element of each pass.
 FMA_NS = 0.06
 RELU_NS = 0.3
 SIGMOID_NS = 1.2
 COST_NS = 3.0
+DROPOUT_NS = 2.0
 FRESH_NS = 1.0  # an element of memory that the kernel is the first to touch
 
 
@@ -62,18 +67,24 @@ def ready(array: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
     return np.ascontiguousarray(array, dtype)
 
 
+@_silent
 def _activation(x: np.ndarray, dtype: np.dtype | None, activation: int, element_ns: float) -> np.ndarray:
     """Return the activation of x, in a fresh array or as a scalar."""
     if x.ndim != 2:  # kernels are compiled for matrices
         out = _activation(x.reshape(1, -1), dtype, activation, element_ns)
         return out.reshape(x.shape) if x.ndim else out[0, 0]
+    work_ns = element_ns * x.size
+    if work_ns < PARALLEL_WORK_NS:
+        found = direct.activation(x, activation)
+        if found is not None:
+            return found
+        if activation == RELU:
+            rectified: np.ndarray = np.maximum(0, x)
+            return rectified
+        return activations.logistic(x if x.dtype is dtype else x.astype(dtype))
     x = ready(x, dtype)
     out = np.empty(x.shape, dtype)
-    work_ns = element_ns * x.size
-    if work_ns < PARALLEL_WORK_NS:  # not through launch: on a small array it would cost as much as the kernel
-        activation_forward(x, out, activation, 1)
-    else:
-        launch(activation_forward, work_ns, x, out, activation)
+    launch(activation_forward, work_ns, x, out, activation)
     return out
 
 
@@ -91,33 +102,31 @@ def relu(x: ArrayLike) -> np.ndarray:
     return _activation(x, x.dtype, RELU, RELU_NS)
 
 
+@_silent
 def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) -> tuple[np.ndarray, np.ndarray]:
     """Return Z and A of one layer, or those of the reference where there is no kernel for the dtype."""
     dtype = compiled_dtype(W, A_prev, b)
-    if dtype is None:
+    shape = (W.shape[0], A_prev.shape[1])
+    pass_ns = (RELU_NS if activation == RELU else SIGMOID_NS) + 2 * FRESH_NS
+    work_ns = FMA_NS * W.size * shape[1] + pass_ns * shape[0] * shape[1]
+    if dtype is None or work_ns < PARALLEL_WORK_NS:
         Z = np.dot(W, A_prev) + b
         return Z, np.maximum(0, Z) if activation == RELU else activations.logistic(Z)
     W, A_prev, b = ready(W, dtype), ready(A_prev, dtype), ready(b, dtype)
-    shape = (W.shape[0], A_prev.shape[1])
     Z, A = np.empty(shape, dtype), np.empty(shape, dtype)
-    pass_ns = Z.size * (RELU_NS if activation == RELU else SIGMOID_NS)
-    work_ns = FMA_NS * W.size * shape[1] + pass_ns + 2 * FRESH_NS * Z.size
-    if work_ns < PARALLEL_WORK_NS:  # not through launch, as above
-        layer_forward(products(dtype), W, A_prev, b, Z, A, activation, 1)
-    else:
-        launch(layer_forward, work_ns, products(dtype), W, A_prev, b, Z, A, activation)
+    launch(layer_forward, work_ns, products(dtype), W, A_prev, b, Z, A, activation)
     return Z, A
 
 
 def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a mask drawn from NumPy's stream, and A with it: A D / keep_prob."""
     uniform = np.random.rand(*A.shape)
-    if A.dtype not in (_FLOAT64, _FLOAT32):
+    if A.dtype not in (_FLOAT64, _FLOAT32) or DROPOUT_NS * A.size < PARALLEL_WORK_NS:
         D = uniform < keep_prob
         return D, A * D / keep_prob
     D, kept = np.empty(A.shape, np.bool_), np.empty_like(A)
     flat = [array.reshape(-1) for array in (uniform, A, D, kept)]
-    launch(dropout_forward, 2.0 * A.size, flat[0], keep_prob, *flat[1:])
+    launch(dropout_forward, DROPOUT_NS * A.size, flat[0], keep_prob, *flat[1:])
     return D, kept
 
 
@@ -141,6 +150,9 @@ def forward(X: np.ndarray, parameters: Arrays, keep_prob: float | None = None) -
 
 @documented_as(propagation.forward_propagation)
 def forward_propagation(X: ArrayLike, parameters: Arrays) -> tuple[np.ndarray, Cache]:
+    found = direct.forward(X, parameters)
+    if found is not None:
+        return found
     X = checks.examples("X", X)
     checks.network(parameters, X.shape[0])
     return forward(layers.input_for(X, parameters), parameters)
@@ -158,6 +170,7 @@ def _cache_dtype(X: np.ndarray, Y: np.ndarray, cache: Sequence[np.ndarray]) -> n
     return dtype if compiled_dtype(cache[-3], X, Y) == dtype else None
 
 
+@_silent
 def backward(
     X: np.ndarray,
     Y: np.ndarray,
@@ -171,7 +184,8 @@ def backward(
     With `mean` the 1/m sits inside dz of the output layer, otherwise in dW and db.
     """
     dtype = _cache_dtype(X, Y, cache)
-    if dtype is None:
+    weights = sum(array.size for array in cache[-2 :: -4 if keep_prob is None else -5])
+    if dtype is None or FMA_NS * weights * X.shape[1] < PARALLEL_WORK_NS:
         if mean:
             return layers.mean_backward(X, Y, cache)
         return layers.total_backward(X, Y, cache, lambd, keep_prob)
@@ -206,15 +220,19 @@ def backward(
 
 @documented_as(propagation.backward_propagation)
 def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
+    found = direct.backward(X, Y, cache, mean=True)
+    if found is not None:
+        return found
     X, Y = checks.backward_arguments(X, Y, cache, 4)
     return backward(X, Y, cache, mean=True)
 
 
+@_silent
 def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:
     """Return the sum of -y log(a) - (1-y) log(1-a) over all outputs, with or without its NaN."""
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
-    if dtype is None or compiled_dtype(A) is None:
+    if dtype is None or compiled_dtype(A) is None or COST_NS * A.size < PARALLEL_WORK_NS:
         cost: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
         return cost
     terms = np.empty(A.size, dtype)
@@ -229,13 +247,14 @@ def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
     return cost
 
 
+@_silent
 def squared_weights(parameters: Arrays) -> np.floating:
     """Return the sum of the squares of all weights."""
     total: Any = 0
     for layer in range(1, len(parameters) // 2 + 1):
         W = parameters[f"W{layer}"]
         dtype = compiled_dtype(W)
-        if dtype is None:
+        if dtype is None or RELU_NS * W.size < PARALLEL_WORK_NS:
             total = total + np.sum(np.square(W))
             continue
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)

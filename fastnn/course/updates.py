@@ -3,8 +3,10 @@
 import numpy as np
 
 from fastnn import checks
+from fastnn.course import direct
 from fastnn.course.propagation import documented_as
-from fastnn.engine.runtime import launch
+from fastnn.engine.runtime import PARALLEL_WORK_NS, launch
+from fastnn.kernels.course.functions import ADAM, GRADIENT_DESCENT, MOMENTUM
 from fastnn.kernels.course.optimizers import adam_update, gd_update, momentum_update
 from fastnn.reference.course import layers, optimizers, propagation
 from fastnn.reference.course.layers import Arrays
@@ -30,9 +32,18 @@ def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
     return ready
 
 
+def _is_small(parameters: Arrays, element_ns: float) -> bool:
+    """Tell whether a step is over in NumPy before a kernel would be compiled, or threads have woken up."""
+    return element_ns * sum(array.size for array in parameters.values()) < PARALLEL_WORK_NS
+
+
 def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+    if direct.is_number(learning_rate) and direct.update(GRADIENT_DESCENT, parameters, grads, (), float(learning_rate)):
+        return parameters
     n_layers = checks.companions("grads", parameters, grads)
     learning_rate = checks.real_number("learning_rate", learning_rate)
+    if _is_small(parameters, GD_NS):
+        return layers.gradient_step(parameters, grads, learning_rate)
     updated = {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], parameters[b], grads[db])
@@ -60,10 +71,18 @@ def update_parameters_with_gd(parameters: Arrays, grads: Arrays, learning_rate: 
 def update_parameters_with_momentum(
     parameters: Arrays, grads: Arrays, v: Arrays, beta: float, learning_rate: float
 ) -> tuple[Arrays, Arrays]:
+    if (
+        direct.is_number(beta)
+        and direct.is_number(learning_rate)
+        and direct.update(MOMENTUM, parameters, grads, (v,), float(learning_rate), float(beta))
+    ):
+        return parameters, v
     n_layers = checks.companions("grads", parameters, grads)
     checks.companions("v", parameters, v)
     beta = checks.real_number("beta", beta)
     learning_rate = checks.real_number("learning_rate", learning_rate)
+    if _is_small(parameters, MOMENTUM_NS):
+        return optimizers.momentum_step(parameters, grads, v, beta, learning_rate)
     updated, velocities = {}, {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db])
@@ -91,6 +110,19 @@ def update_parameters_with_adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, Arrays, Arrays]:
+    if (
+        type(t) is int
+        and 0 < t < 2**53
+        and direct.is_number(learning_rate)
+        and direct.is_number(epsilon)
+        and direct.is_number(beta1)
+        and direct.is_number(beta2)
+        and 0.0 <= beta1 < 1.0
+        and 0.0 <= beta2 < 1.0
+    ):
+        rate, correction = learning_rate / (1 - beta1**t), 1 / (1 - beta2**t)
+        if direct.update(ADAM, parameters, grads, (v, s), rate, float(beta1), float(beta2), float(epsilon), correction):
+            return parameters, v, s
     n_layers = checks.companions("grads", parameters, grads)
     checks.companions("v", parameters, v)
     checks.companions("s", parameters, s)
@@ -99,6 +131,8 @@ def update_parameters_with_adam(
     beta1 = checks.real_number("beta1", beta1)
     beta2 = checks.real_number("beta2", beta2)
     epsilon = checks.real_number("epsilon", epsilon)
+    if _is_small(parameters, ADAM_NS):
+        return optimizers.adam_step(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
     left1, left2 = 1 - np.float64(beta1) ** step, 1 - np.float64(beta2) ** step
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])

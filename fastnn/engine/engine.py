@@ -16,7 +16,7 @@ from fastnn.engine.workspace import SparseColumns, Table, Workspace, addresses
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.program.entries import one
-from fastnn.kernels.program.ops import OPS, body, user_activation, user_loss
+from fastnn.kernels.program.ops import OPS, user_activation, user_loss
 from fastnn.specs import Architecture, State, Training
 
 # Examples, in columns.
@@ -62,7 +62,6 @@ class Engine:
         dtype, hidden = architecture.dtype, architecture.hidden
         available = available_threads()
         self.threads = available if n_threads is None or n_threads == -1 else max(1, min(n_threads, available))
-        self.entry = addresses([body.address(dtype)])
         # The ops of the user's functions have to live as long as their addresses are in use.
         self._users: list[Op] = []
         self._functions: dict[int, Table] = {at.USER_ACTIVATIONS: np.zeros(1), at.USER_LOSS: np.zeros(1)}
@@ -116,9 +115,7 @@ class Engine:
         workspace = self.acquire(at.TRAIN, min(batch_size, m))
         workspace.bind_data(X, Y, weights)
         packed_once = self.training is not None and self.training.objective.drop(0) == 0
-        return Session(
-            workspace, self.entry, self.release, theta, state, shuffle, self.n_threads is None, packed_once, m, order
-        )
+        return Session(workspace, self.release, theta, state, shuffle, self.n_threads is None, packed_once, m, order)
 
     def step(
         self, theta: np.ndarray, state: State, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, rate: float
@@ -139,10 +136,10 @@ class Engine:
             if self.n_threads is None:
                 wanted, _ = workspace.autotuner.next(1)
                 begin = time.perf_counter_ns()
-                n_threads = workspace.execute(self.entry, wanted)
+                n_threads = workspace.execute(wanted)
                 workspace.autotuner.note(wanted, n_threads, 1, time.perf_counter_ns() - begin)
             else:
-                workspace.execute(self.entry, workspace.plan.most_threads)
+                workspace.execute(workspace.plan.most_threads)
         finally:
             # Ctrl-C may come as soon as the step is done, and acts between calls: it counts all the same.
             if settings[at.DONE]:
@@ -160,7 +157,7 @@ class Engine:
         if guessed_ns > BLOCK_NS and workspace.settings[at.TASK] in IN_BLOCKS:
             self._block_by_block(workspace, n_threads, guessed_ns)
         else:
-            workspace.execute(self.entry, n_threads)
+            workspace.execute(n_threads)
 
     def _block_by_block(self, workspace: Workspace, n_threads: int, guessed_ns: float) -> None:
         """Pass very many examples through the network; Ctrl-C acts between blocks.
@@ -172,7 +169,7 @@ class Engine:
         block = max(1, int(BLOCK_NS * m / guessed_ns) // chunk) * chunk
         for first in range(0, m, block):
             settings[at.START], settings[at.M] = first, min(block, m - first)
-            workspace.execute(self.entry, n_threads)
+            workspace.execute(n_threads)
         settings[at.START], settings[at.M] = 0, m
 
     def loss(
@@ -226,14 +223,14 @@ class Engine:
         """Return a function that takes one contiguous example and returns its outputs."""
         if numba.config.DISABLE_JIT:
             return lambda x: self.predict(theta, x.reshape(-1, 1))[:, 0]
-        entry, n_y, dtype, empty = self.entry, self.architecture.sizes[-1], self.architecture.dtype, np.empty
+        n_y, dtype, empty = self.architecture.sizes[-1], self.architecture.dtype, np.empty
         # Threads may predict at the same time: each takes a table and gives it back.
         workspaces: list[Workspace] = []
 
         def predict_one(x: np.ndarray) -> np.ndarray:
             out = empty(n_y, dtype)
             workspace = workspaces.pop() if workspaces else self._for_one(theta)
-            one(entry, workspace.table, x, out)
+            one(workspace.entry, workspace.table, x, out)
             workspaces.append(workspace)
             return out
 

@@ -5,14 +5,8 @@ from itertools import pairwise
 
 from fastnn.engine.plan import Plan, activation_codes, is_packed, parameter_places, rounded, stacked, vector_sizes
 from fastnn.kernels import layout as at
+from fastnn.kernels.matmul import weight_gradients
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY
-from fastnn.kernels.matmul.weight_gradients import (
-    GROUP_ROWS,
-    PACKED_GROUP,
-    bias_groups,
-    tiles_over_examples,
-    tiles_over_inputs,
-)
 from fastnn.specs import Architecture
 
 # Examples whose activations are kept at a time. Sums over examples begin anew in every chunk, so these three are part
@@ -95,7 +89,7 @@ def large_plan(
     tile_in = rounded(block * max(rows) * width, lanes)
     # Products copy weights where later a tile of dW will be.
     copy = COPY_VECTORS * lanes if block >= MANY and max(sizes[1:]) >= LONG else 0
-    scratch = tile_in + max(GROUP_ROWS * PACKED_GROUP * wide + 64 + 2 * lanes, copy)
+    scratch = tile_in + max(weight_gradients.GROUP_ROWS * weight_gradients.PACKED_GROUP * wide + 64 + 2 * lanes, copy)
 
     numbers = {
         # Panels are packed in whole squares, which reach so many rows behind the last one.
@@ -131,8 +125,8 @@ def large_plan(
 
 def _pieces(n_in: int, n_out: int, lanes: int, over_inputs: bool) -> int:
     """Return how many pieces of a layer's gradients have a sum of squares of their own."""
-    tiles = tiles_over_inputs if over_inputs else tiles_over_examples
-    return _counted(tiles, n_in, n_out, lanes) + _counted(bias_groups, n_out)
+    tiles = weight_gradients.tiles_over_inputs if over_inputs else weight_gradients.tiles_over_examples
+    return _counted(tiles, n_in, n_out, lanes) + _counted(weight_gradients.bias_groups, n_out)
 
 
 def _counted(function: Callable[..., int], *arguments: int) -> int:

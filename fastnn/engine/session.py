@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastnn.engine.workspace import Table, Workspace
+from fastnn.engine.workspace import Workspace
 from fastnn.kernels import layout as at
 from fastnn.specs.arrays import require_writeable
 from fastnn.specs.state import State
@@ -21,8 +21,6 @@ class Session:
     ----------
     workspace : Workspace
         For mini-batches of that size; the session's own until it ends.
-    entry : Table
-        Where the body begins.
     release : callable
         Called with the workspace at the end.
     theta : numpy.ndarray
@@ -42,10 +40,10 @@ class Session:
     """
 
     def __init__(
-        self, workspace: Workspace, entry: Table, release: Callable[[Workspace], None], theta: np.ndarray,
+        self, workspace: Workspace, release: Callable[[Workspace], None], theta: np.ndarray,
         state: State, shuffle: bool, measured: bool, packed_once: bool, m: int, order: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self.workspace, self.entry, self.batch = workspace, entry, workspace.plan.batch
+        self.workspace, self.batch = workspace, workspace.plan.batch
         self._release, self._theta, self._state, self._measured = release, theta, state, measured
         self._m, self._start = m, 0
         settings = workspace.settings
@@ -96,7 +94,7 @@ class Session:
             settings[at.DONE] = 0
             begin = time.perf_counter_ns()
             try:
-                n_threads = workspace.execute(self.entry, wanted)
+                n_threads = workspace.execute(wanted)
             finally:
                 # Ctrl-C may come as soon as the steps are done: they count all the same. It acts between calls only,
                 # of which there is none up to the end of this block.

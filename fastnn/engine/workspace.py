@@ -10,12 +10,15 @@ import numpy as np
 
 from fastnn.engine.autotuner import Autotuner, guessed_step_ns
 from fastnn.engine.plan import Plan
-from fastnn.engine.runtime import ABORTED, run_team
+from fastnn.engine.runtime import ABORTED, available_threads, run_team
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.compiler.simd import NUMBER_TYPES
+from fastnn.kernels.compiler.together import compile_together, op_jobs
 from fastnn.kernels.formulas.optimizers import ADAPTIVE
 from fastnn.kernels.matmul import gather
+from fastnn.kernels.program import entries
+from fastnn.kernels.program.body import body
 from fastnn.kernels.program.teamwork import new_team
 from fastnn.losses import LOSS_NAMES, OUTPUTS, Loss
 from fastnn.optimizers import UPDATE_RULES
@@ -116,7 +119,7 @@ class Workspace:
         for field, values in plan.records.items():
             records[:, field] = values
         numbers = {slot: aligned_zeros(size, self.dtype) for slot, size in plan.numbers.items()}
-        entries = {
+        arrays = {
             at.SETTINGS: self.settings, at.RATES: self.rates, at.COSTS: self.costs, at.SUMS: self.sums,
             at.POWERS: np.ones(2), at.ORDER: np.zeros(1, np.uint32), at.GENERATOR: np.zeros(1, np.uint32),
             at.TEAM: self.team, at.RECORDS: records.reshape(-1),
@@ -125,23 +128,29 @@ class Workspace:
             at.PACKED: numbers[at.ACTS], at.DELTAS: numbers[at.ACTS], **numbers,
             **{slot: np.zeros(size) for slot, size in plan.sums.items()}, **functions,
         }  # fmt: skip
-        for slot, array in entries.items():
+        for slot, array in arrays.items():
             self.arrays[slot] = array
         self._describe(training, loss_terms)
         task, others = plan.task, OF_LARGE if plan.is_small else OF_SMALL
-        for slot, op in ops.items():
-            if task in TASKS_OF.get(slot, (task,)) and slot not in others:
-                self.arrays[slot] = op.address(self.dtype)
+        needed = {
+            slot: op for slot, op in ops.items() if task in TASKS_OF.get(slot, (task,)) and slot not in others
+        }  # fmt: skip
         if self.arrays[at.REALS][at.CLIP]:
-            self.arrays[at.CLIP_WIDELY] = ops[at.CLIP_WIDELY].address(self.dtype)
-        self.table = addresses(self.arrays)
-        # The same, where it holds addresses.
-        self._addresses = self.table if isinstance(self.table, np.ndarray) else np.zeros(0, np.uintp)
-        self._sparse = False
+            needed[at.CLIP_WIDELY] = ops[at.CLIP_WIDELY]
         # Types and strides of the data that the settings describe.
         self._described: tuple[Any, ...] | None = None
         self.step_ns = guessed_step_ns(plan.batch, self.n_parameters, sum(architecture.sizes), self.dtype.itemsize)
         self.autotuner = Autotuner(plan.most_threads, self.step_ns)
+        teams = task == at.TRAIN and self.autotuner.choices != [1]
+        compile_together(op_jobs([body, *needed.values()], self.dtype) + entries.jobs(teams), available_threads())
+        for slot, op in needed.items():
+            self.arrays[slot] = op.address(self.dtype)
+        # Where the body begins.
+        self.entry = addresses([body.address(self.dtype)])
+        self.table = addresses(self.arrays)
+        # The same, where it holds addresses.
+        self._addresses = self.table if isinstance(self.table, np.ndarray) else np.zeros(0, np.uintp)
+        self._sparse = False
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a workspace holds addresses of this process: copy or pickle the network, or the trainer")
@@ -332,12 +341,12 @@ class Workspace:
         gradient: np.ndarray = self.arrays[at.GRADS]
         return gradient[: self.n_parameters].copy()
 
-    def execute(self, entry: Table, n_threads: int) -> int:
+    def execute(self, n_threads: int) -> int:
         """Run the body; the number of threads that it ran on."""
-        n, how = run_team(entry, self.table, self.team, n_threads)
+        n, how = run_team(self.entry, self.table, self.team, n_threads)
         if how == ABORTED:
             # Nothing was touched, and one thread always comes together.
-            n, _ = run_team(entry, self.table, self.team, 1)
+            n, _ = run_team(self.entry, self.table, self.team, 1)
         return n
 
 

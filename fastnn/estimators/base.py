@@ -4,26 +4,28 @@ import copy
 import multiprocessing
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastnn import checks
-from fastnn.activations import HIDDEN_ACTIVATIONS
+from fastnn.activations import HIDDEN_ACTIVATIONS, Activation
+from fastnn.callbacks import Callback
 from fastnn.estimators import export
 from fastnn.estimators.fitting import StochasticFit, fit_lbfgs
 from fastnn.estimators.sklearn_callbacks import CallbackSupportMixin, FitTasks, wants_tasks
 from fastnn.estimators.solvers import EstimatorEngine, engine_for, random_stream, rule_of
 from fastnn.estimators.tables import checked_table, engine_columns, largest, refuse_times, require_format
 from fastnn.history import History
-from fastnn.initializers import INITIALIZERS, draw_weights
+from fastnn.initializers import INITIALIZERS, Initializer, draw_weights
 from fastnn.losses import LossName, Output
 from fastnn.network import Network
 from fastnn.specs import Architecture, Objective, Training, dropout_rates
@@ -71,11 +73,47 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
     }
+    # The parameters of both, as they were given.
+    hidden_layer_sizes: int | ArrayLike
+    activation: Activation | Literal["logistic"]
+    solver: Solver
+    alpha: float
+    batch_size: int | Literal["auto"]
+    learning_rate: RateMode | Callable[[int], float]
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float | Sequence[float]
+    clip_norm: float | None
+    initializer: Initializer | None
+    callbacks: Callback | Sequence[Callback] | None
+    n_threads: int | None
+    max_time: float | None
     label_smoothing = 0.0
     # scikit-learn's class of this kind.
     _sklearn_name: ClassVar[str]
     # Class and parameters that were found valid last.
     _valid: ClassVar[tuple[Any, ...]] = ()
+
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        """Keep what `__init__` was given: all of its local variables, each under its own name."""
+        for name, value in parameters.items():
+            if name != "self":
+                setattr(self, name, value)
 
     def _validate_params(self) -> None:
         # scikit-learn asks for a signature and checks 30 parameters, a large part of a short fit.
@@ -116,7 +154,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any = None, y_val: Any = None
     ) -> "BaseMLP":
-        hidden = self.hidden_layer_sizes
+        hidden: Any = self.hidden_layer_sizes
         hidden = [operator.index(n) for n in (hidden if hasattr(hidden, "__iter__") else [hidden])]
         if any(n <= 0 for n in hidden):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")

@@ -273,7 +273,7 @@ def gradient_check_n(
     >>> bool(difference < 2e-7)
     True
     """
-    return verdict(compare_gradients(_costs_around, parameters, gradients, X, Y, epsilon))
+    return verdict(compare_gradients(costs_around, parameters, gradients, X, Y, epsilon))
 
 
 def compare_gradients(
@@ -297,7 +297,7 @@ def compare_gradients(
     return relative_difference(grad, gradapprox)
 
 
-def _costs_around(
+def costs_around(
     theta: np.ndarray, shapes: dict[str, tuple[int, ...]], X: np.ndarray, Y: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the costs with each parameter in turn moved by +epsilon and by -epsilon."""

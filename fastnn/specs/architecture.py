@@ -21,7 +21,7 @@ class Architecture:
         Activations of the L-1 hidden layers, by the names of `fastnn.activations.HIDDEN_ACTIVATIONS`; a function of a
         scalar z returns f(z) and f'(z).
     output : str
-        ``"linear"``, ``"sigmoid"`` or ``"softmax"``.
+        One of `fastnn.losses.OUTPUTS`.
     dtype : numpy.dtype
         float32 or float64: type of parameters, moments and arithmetic.
 

@@ -1,6 +1,7 @@
 """The compiled `model`s against the reference's, and their published figures."""
 
 import itertools
+import math
 import re
 import threading
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from strategies import LAYOUTS, laid_out, numbers
 
 from fastnn import gradient_checking, initialization, optimization, regularization
+from fastnn.course import direct
 from fastnn.engine import slices
 from fastnn.reference import gradient_checking as reference_checking
 from fastnn.reference import initialization as reference_initialization
@@ -439,12 +441,18 @@ def test_published_gradient_check_n(capsys):
     assert "\033[93mThere is a mistake in the backward propagation! difference = 0.2850931" in capsys.readouterr().out
 
 
-def test_costs_around_every_parameter():
+@pytest.mark.parametrize("small_ns", [0.0, math.inf], ids=["in parallel", "small"])
+def test_costs_around_every_parameter(monkeypatch, small_ns):
+    monkeypatch.setattr(gradient_checking, "SMALL_CHECK_NS", small_ns)
+    monkeypatch.setattr(direct, "MANY_CALLS", 0)
     for sizes, m in itertools.product(([2, 1], [4, 5, 3, 1], [3, 17, 2]), (1, 3, 65) if JIT else (1, 3)):
         X, Y = draw_data(sizes[0], sizes[-1], m)
         parameters = reference_optimization.initialize_parameters(sizes)
         shapes = {name: array.shape for name, array in parameters.items()}
         theta, _ = reference_checking.dictionary_to_vector(parameters)
-        out, ref = (side._costs_around(theta, shapes, X, Y, 1e-7) for side in (gradient_checking, reference_checking))
+        out, ref = (
+            costs_around(theta, shapes, X, Y, 1e-7)
+            for costs_around in (gradient_checking._costs_around, reference_checking.costs_around)
+        )
         npt.assert_allclose(out, ref, rtol=1e-12)
         assert out[0].shape == ref[0].shape

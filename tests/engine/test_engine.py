@@ -6,12 +6,13 @@ from unittest import mock
 import numpy as np
 import numpy.testing as npt
 import pytest
-from engine_cases import OPTIMIZERS, PAIRS, Problem, assert_close, bent, problems, quartic, small_steps
+from engine_cases import OPTIMIZERS, PAIRS, USERS_PAIRS, Problem, assert_close, bent, problems, small_steps
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.engine.engine import Engine as CompiledEngine
+from fastnn.losses import LOSSES
 from fastnn.optimizers import Lion
 from fastnn.reference.engine import Engine as ReferenceEngine
 
@@ -134,7 +135,7 @@ def test_every_activation(hidden, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize(("output", "loss"), [*PAIRS, ("linear", quartic), ("sigmoid", quartic)])
+@pytest.mark.parametrize(("output", "loss"), [*PAIRS, *USERS_PAIRS])
 @pytest.mark.parametrize("n_y", [1, 3])
 def test_every_loss(output, loss, n_y, dtype):
     for weighted in (False, True):
@@ -146,7 +147,7 @@ def test_every_loss(output, loss, n_y, dtype):
 
 @pytest.mark.needs_jit
 @dtypes
-@pytest.mark.parametrize(("output", "loss"), [*PAIRS, ("linear", quartic), ("sigmoid", quartic)])
+@pytest.mark.parametrize(("output", "loss"), [*PAIRS, *USERS_PAIRS])
 @pytest.mark.parametrize("m", [65, 700])
 def test_every_loss_in_wide_panels(m, output, loss, dtype):
     problem = Problem((5, 9, 3), m, m - 1, "tanh", output, loss, dtype, weighted=True)
@@ -199,12 +200,11 @@ def test_without_any_weight_the_loss_is_nan():
         assert math.isnan(engine.loss(problem.theta, *problem.data))
 
 
-@pytest.mark.parametrize("output", ["linear", "sigmoid", "softmax"])
+@pytest.mark.parametrize("output", LOSSES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_stay_with_their_example(bad, output):
-    loss = {"linear": "squared_error", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}[output]
     for hidden in HIDDEN_ACTIVATIONS:
-        problem = Problem((3, 5, 2), 20, 20, hidden, output, loss)
+        problem = Problem((3, 5, 2), 20, 20, hidden, output, LOSSES[output][0])
         problem.X[1, 7] = bad
         A, expected = (engine.predict(problem.theta, problem.X) for engine in engines(problem))
         npt.assert_allclose(A, expected, rtol=1e-12, err_msg=hidden)

@@ -9,13 +9,11 @@ from trainer_cases import bits, data, network, side
 
 import fastnn
 from fastnn.activations import HIDDEN_ACTIVATIONS
-from fastnn.losses import LOSSES
+from fastnn.losses import BOUNDED_TARGETS, LOSSES
 from fastnn.reference import engine as numpy_engine
 
 CHECKED = [
-    *(("linear", loss, {}) for loss in LOSSES["linear"]),
-    *(("sigmoid", loss, {}) for loss in LOSSES["sigmoid"]),
-    ("softmax", None, {}),
+    *((output, loss, {}) for output, losses in LOSSES.items() for loss in losses),
     ("softmax", None, {"label_smoothing": 0.2, "l2": 0.5}),
     ("sigmoid", None, {"label_smoothing": 0.2, "dropout": [0.3, 0.5]}),
 ]
@@ -26,7 +24,8 @@ CHECKED = [
 def test_gradients_are_right(side, output, loss, options):
     X, Y = data()
     weights = np.random.RandomState(1).rand(50)
-    Y = Y if output == "linear" and loss != "poisson" else (Y > 0)
+    loss = LOSSES[output][0] if loss is None else loss
+    Y = (Y > 0) if loss in BOUNDED_TARGETS else Y
     trainer = side.Trainer(network(side, output=output), loss=loss, **options)
     assert fastnn.gradient_check(trainer, X, Y, sample_weight=weights) < 1e-8
 

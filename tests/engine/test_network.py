@@ -10,6 +10,7 @@ import pytest
 import fastnn
 from fastnn.activations import HIDDEN_ACTIVATIONS
 from fastnn.initializers import INITIALIZERS, draw_weights
+from fastnn.losses import LOSSES
 
 SIDES = (fastnn.reference, fastnn)
 
@@ -49,19 +50,12 @@ def test_one_layer_is_enough():
     assert net.predict(X) == pytest.approx(net.parameters["W1"] @ X)
 
 
-@pytest.mark.parametrize(
-    ("name", "variance"),
-    [
-        ("normal", 1e-4),
-        ("he", 2 / 300),
-        ("glorot", 2 / 700),
-        ("lecun", 1 / 300),
-        ("he_uniform", 2 / 300),
-        ("glorot_uniform", 2 / 700),
-        ("lecun_uniform", 1 / 300),
-    ],
-)
-def test_spread_of_initial_weights(name, variance):
+VARIANCES = {"normal": 1e-4, "he": 2 / 300, "glorot": 2 / 700, "lecun": 1 / 300}
+
+
+@pytest.mark.parametrize("name", [name for name in INITIALIZERS if name != "zeros"])
+def test_spread_of_initial_weights(name):
+    variance = VARIANCES[name.removesuffix("_uniform")]
     (W,) = draw_weights(name, [300, 400], seed=1)
     assert W.var() == pytest.approx(variance, rel=0.02)
     assert abs(W.mean()) < 5 * math.sqrt(variance / W.size)
@@ -125,7 +119,7 @@ OUTPUTS = {
 
 @side
 @dtypes
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", LOSSES)
 @pytest.mark.parametrize("activation", HIDDEN_ACTIVATIONS)
 def test_predict(side, dtype, output, activation):
     net = side.Network([3, 5, 4], activation, output, dtype=dtype, seed=0)
@@ -188,7 +182,7 @@ def test_predict_one_is_predict(side, dtype):
 
 
 @side
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", LOSSES)
 @pytest.mark.parametrize("sizes", [[3, 2], [3, 5, 2], [3, 5, 4, 2]])
 def test_backward_is_the_derivative_of_forward(side, output, sizes):
     net = side.Network(sizes, "tanh", output, seed=0)
@@ -270,7 +264,7 @@ def test_repr_says_how_it_was_made():
             TypeError,
             "hidden_activation must return two numbers, .*, got .*0.46",
         ),
-        ({"output": "tanh"}, ValueError, "output must be one of 'linear', 'sigmoid', 'softmax', got 'tanh'"),
+        ({"output": "tanh"}, ValueError, "output must be one of 'linear', .*, got 'tanh'"),
         ({"initializer": "kaiming"}, ValueError, "initializer must be one of 'zeros', .*, got 'kaiming'"),
         ({"dtype": "float16"}, ValueError, "dtype must be float32 or float64, got 'float16'"),
         ({"dtype": ">f8"}, ValueError, "dtype must be float32 or float64, got '>f8'"),

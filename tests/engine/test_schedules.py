@@ -7,20 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trainer_cases import SCHEDULES
 
-from fastnn import Constant, Cosine, InverseScaling, OneCycle, StepDecay
+from fastnn import Constant, Cosine, InverseScaling, OneCycle, Polynomial, StepDecay, schedules
 from fastnn.schedules import rates
 
-ALL = [
-    Constant(0.1),
-    StepDecay(0.1, every=7, factor=0.5),
-    InverseScaling(0.1, power=0.7),
-    Cosine(0.1, steps=50, warmup=9, final=0.01),
-    OneCycle(0.1, steps=60),
-]
+
+def test_all_schedules_are_tested():
+    assert {type(schedule).__name__ for schedule in SCHEDULES} == {*schedules.__all__} - {"Schedule", "rates"}
 
 
-@pytest.mark.parametrize("schedule", ALL, ids=lambda schedule: type(schedule).__name__)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 @given(first=st.integers(0, 200), count=st.integers(0, 40))
 def test_many_rates_are_the_bits_of_one_at_a_time(schedule, first, count):
     many = rates(schedule, first, count)
@@ -31,15 +28,16 @@ def test_many_rates_are_the_bits_of_one_at_a_time(schedule, first, count):
 @pytest.mark.parametrize(
     ("schedule", "formula"),
     [
-        (ALL[0], lambda t: 0.1),
-        (ALL[1], lambda t: 0.1 * 0.5 ** (t // 7)),
-        (ALL[2], lambda t: 0.1 / (t + 1) ** 0.7),
+        (Constant(0.1), lambda t: 0.1),
+        (StepDecay(0.1, every=7, factor=0.5), lambda t: 0.1 * 0.5 ** (t // 7)),
+        (InverseScaling(0.1, power=0.7), lambda t: 0.1 / (t + 1) ** 0.7),
         (
-            ALL[3],
+            Cosine(0.1, steps=50, warmup=9, final=0.01),
             lambda t: 0.1 * (t + 1) / 9 if t < 9 else 0.01 + 0.09 * (1 + math.cos(math.pi * min(1, (t - 9) / 41))) / 2,
         ),
+        (Polynomial(0.1, steps=50, power=2.0, final=0.01), lambda t: 0.01 + 0.09 * (1 - min(t, 50) / 50) ** 2),
     ],
-    ids=["Constant", "StepDecay", "InverseScaling", "Cosine"],
+    ids=lambda value: type(value).__name__,
 )
 def test_formulas(schedule, formula):
     assert rates(schedule, 0, 100) == pytest.approx([formula(t) for t in range(100)], rel=1e-14)
@@ -87,6 +85,14 @@ def test_cosine_is_torch_s():
     assert rates(Cosine(0.3, steps=40, final=0.01), 0, 41) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("power", [1.0, 0.5, 3.0])
+def test_polynomial_is_torch_s(power):
+    expected = torch_rates(
+        lambda schedulers, optimizer: schedulers.PolynomialLR(optimizer, total_iters=40, power=power), 50
+    )
+    assert rates(Polynomial(0.3, steps=40, power=power), 0, 50) == pytest.approx(expected, rel=1e-12)
+
+
 def test_numbers_and_functions_are_schedules_too():
     assert rates(0.5, 3, 2).tolist() == [0.5, 0.5]
     seen = []
@@ -123,6 +129,9 @@ def test_a_function_s_bad_rate_names_its_step(value, kind, message):
         (lambda: Cosine(0.1, steps=5, final=-1), ValueError, "final must not be negative, got -1"),
         (lambda: OneCycle(0.1, steps=5, pct_start=1.5), ValueError, r"pct_start must be in \[0, 1\], got 1.5"),
         (lambda: OneCycle(0.1, steps=5, div_factor=0), ValueError, "div_factor must be positive, got 0"),
+        (lambda: Polynomial(0.1, steps=0), ValueError, "steps must be at least 1, got 0"),
+        (lambda: Polynomial(0.1, steps=5, power=0), ValueError, "power must be positive, got 0"),
+        (lambda: Polynomial(0.1, steps=5, final=-1), ValueError, "final must not be negative, got -1"),
         (lambda: Constant(0.1)(-1), ValueError, "step must be at least 0, got -1"),
         (lambda: Constant(0.1)(True), TypeError, "step must be an integer, got True"),
     ],
@@ -132,7 +141,7 @@ def test_bad_settings(make, kind, message):
         make()
 
 
-@pytest.mark.parametrize("schedule", ALL, ids=lambda schedule: type(schedule).__name__)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 def test_schedules_are_values(schedule):
     assert pickle.loads(pickle.dumps(schedule)) == schedule
     assert hash(schedule) == hash(pickle.loads(pickle.dumps(schedule)))

@@ -65,7 +65,7 @@ print(again, len(passes.buffer))
 
 @pytest.mark.needs_jit
 def test_warmup_leaves_nothing_to_compile():
-    result = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, timeout=300)
+    result = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, timeout=600)
     assert result.stdout == "0 0\n", result.stderr
 
 

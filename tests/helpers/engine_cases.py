@@ -60,6 +60,9 @@ def quartic(a, y):
     return (a - y) ** 4, 4 * (a - y) ** 3
 
 
+USERS_PAIRS = [(output, quartic) for output in LOSSES if output != "softmax"]
+
+
 @dataclass(frozen=True)
 class Model:
     """A network and how it is trained, in one flat record for `dataclasses.replace`; an engine takes ``*model``."""

@@ -262,7 +262,7 @@ class Arguments:
         workspace.arrays[at.SETTINGS][[at.STEPS, at.COSTED]] = steps, 1
         self.results = [workspace.arrays[i] for i in (at.THETA, at.V, at.S, at.POWERS, at.COSTS, at.SUMS)]
         self.team, self.workspace = workspace.arrays[at.TEAM], workspace
-        return training._session.entry, workspace.table
+        return workspace.entry, workspace.table
 
     def _with_a_line_to_spare(self, array):
         # As `aligned_zeros` has it.

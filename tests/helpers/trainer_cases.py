@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn import SGD, Adam, AdamW, AMSGrad, Lion, Momentum, RMSProp
-from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, StepDecay
+from fastnn.schedules import Constant, Cosine, InverseScaling, OneCycle, Polynomial, StepDecay
 
 SIDES = (fastnn.reference, fastnn)
 
@@ -16,10 +16,11 @@ OPTIMIZERS = [
     Lion(),
 ]  # fmt: skip
 
-RATES = [
-    Constant(0.01), StepDecay(0.01, 7), InverseScaling(0.01), Cosine(0.01, 40, 5), OneCycle(0.01, 40),
-    lambda step: 0.01 / (1 + step),
+SCHEDULES = [
+    Constant(0.01), StepDecay(0.01, 7), InverseScaling(0.01, 0.7), Cosine(0.01, 40, 5, 0.001), OneCycle(0.01, 40),
+    Polynomial(0.01, 40, 2.0, 0.001),
 ]  # fmt: skip
+RATES = [*SCHEDULES, lambda step: 0.01 / (1 + step)]
 
 
 def data(m=50, n_x=3, n_y=2, seed=0):

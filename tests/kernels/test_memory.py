@@ -15,6 +15,7 @@ from strategies import KERNELS, TRAININGS, VARIANTS, Arguments, Canaries, Guarde
 
 import fastnn.kernels
 from fastnn.engine import runtime
+from fastnn.kernels.course.objects import on_objects
 from fastnn.kernels.program import entries, teamwork
 
 
@@ -32,7 +33,10 @@ def kernel_named(name):
 
 
 def entry_kernels():
-    """Dispatchers of `fastnn.kernels` that Python may call, but for those that run the engine's body."""
+    """Dispatchers of `fastnn.kernels` that Python may call, but for those that run the engine's body.
+
+    `on_objects` is called by `test_direct`.
+    """
     from numba.core.registry import CPUDispatcher
 
     return {
@@ -40,7 +44,7 @@ def entry_kernels():
         for module in kernel_modules()
         for name, value in vars(module).items()
         if isinstance(value, CPUDispatcher) and not value.targetoptions.get("no_cpython_wrapper")
-        if value not in vars(entries).values()
+        if value not in (*vars(entries).values(), on_objects)
     }
 
 

@@ -8,8 +8,10 @@ import platform
 import time
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
+
+from fastnn.kernels.compiler.simd_llvm import _call
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _WORD = types.CPointer(types.int64)
@@ -19,11 +21,6 @@ _HINTS |= dict.fromkeys(("aarch64", "arm64", "ARM64"), "llvm.aarch64.hint")
 _HINT = _HINTS.get(platform.machine())
 _IS_POSIX = os.name == "posix"
 _CLOCK = getattr(time, "CLOCK_MONOTONIC", 0)
-
-
-def _external(builder, name, result, *arguments):
-    function_type = ir.FunctionType(result, [a.type for a in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
 
 
 @intrinsic
@@ -75,7 +72,7 @@ def pause(typingctx):
     def codegen(context, builder, sig, args):
         if _HINT is not None:
             # The hint number 1 of aarch64 is "yield".
-            _external(builder, _HINT, ir.VoidType(), *([_I32(1)] if "aarch64" in _HINT else []))
+            _call(builder, _HINT, ir.VoidType(), [_I32(1)] if "aarch64" in _HINT else [])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -87,7 +84,7 @@ def give_way(typingctx):
 
     def codegen(context, builder, sig, args):
         if _IS_POSIX:
-            _external(builder, "sched_yield", _I32)
+            _call(builder, "sched_yield", _I32, [])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -99,10 +96,10 @@ def now_ns(typingctx):
 
     def codegen(context, builder, sig, args):
         if not _IS_POSIX:
-            return builder.udiv(_external(builder, "llvm.readcyclecounter", _I64), _I64(3))
+            return builder.udiv(_call(builder, "llvm.readcyclecounter", _I64, []), _I64(3))
         with builder.goto_entry_block():
             instant = builder.alloca(ir.ArrayType(_I64, 2))
-        _external(builder, "clock_gettime", _I32, _I32(_CLOCK), instant)
+        _call(builder, "clock_gettime", _I32, [_I32(_CLOCK), instant])
         seconds, rest = (builder.load(builder.gep(instant, [_I32(0), _I32(k)])) for k in range(2))
         return builder.add(builder.mul(seconds, _I64(1_000_000_000)), rest)
 

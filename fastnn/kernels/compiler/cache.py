@@ -12,22 +12,36 @@ import os
 import pickle
 import sys
 import tempfile
-import threading
 import uuid
 
 import llvmlite
 import numba
 from numba import config
 from numba.core.caching import NullCache
+from numba.core.codegen import get_host_cpu_features
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from fastnn.kernels.compiler import notices
 from fastnn.kernels.compiler.host import LEVEL
 
 # All kernels, of which any may be part of another's machine code.
 _KERNELS = __package__.rpartition(".")[0]
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Machine code that came with the package, in a wheel that has some; `.ci/machine_code.py` makes it.
+SHIPPED = os.path.join(os.path.dirname(_FOLDER), "machine_code")
+
+# The processor that it is compiled for, of each level, and what that needs.
+_V3 = {
+    "cmov", "crc32", "cx16", "cx8", "fxsr", "mmx", "popcnt", "sahf", "sse", "sse2", "sse3", "sse4.1", "sse4.2", "ssse3",
+    "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave",
+}  # fmt: skip
+GENERIC = {
+    "avx2": ("x86-64-v3", _V3),
+    "avx512": ("x86-64-v4", _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
+}
 
 # Settings of numba that change what is compiled.
 _SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
@@ -78,6 +92,25 @@ def _folders(chosen):
 
 
 @functools.lru_cache
+def _shipped_for():
+    """The processor that the shipped code which can run here is compiled for, or None."""
+    name, needed = GENERIC.get(LEVEL, (None, set()))
+    chosen = config.CPU_NAME is not None or config.CPU_FEATURES is not None
+    if chosen or FINGERPRINT is None or not needed or not os.path.isdir(SHIPPED):
+        return None
+    return name if needed <= {f[1:] for f in get_host_cpu_features().split(",") if f[:1] == "+"} else None
+
+
+def _sources(codegen):
+    """Where to look for machine code, in turn: folders, and the processor that it is compiled for there."""
+    here = codegen.magic_tuple()
+    for folder in _folders(config.CACHE_DIR):
+        yield folder, here
+    if (name := _shipped_for()) is not None:
+        yield SHIPPED, (here[0], name, "")
+
+
+@functools.lru_cache
 def _writable(folders):
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -85,6 +118,11 @@ def _writable(folders):
             tempfile.TemporaryFile(dir=folder).close()
             return folder
     return None
+
+
+def writable_folder():
+    """The folder that new machine code is written to, or None."""
+    return _writable(_folders(config.CACHE_DIR))
 
 
 def _holds_code(folder):
@@ -100,21 +138,11 @@ def places():
     writable = _writable(folders)
     before = folders[: folders.index(writable)] if writable else folders
     found = [f"{folder} (read only)" for folder in before if _holds_code(folder)]
-    return ", ".join(found + [writable] * bool(writable)) or "none: every process compiles (set NUMBA_CACHE_DIR)"
-
-
-_said: set[str | None] = set()
-
-
-def _say(line, once=None):
-    """Write a line on stderr, or at most one with the mark `once` in a process; never fail."""
-    if once in _said:
-        return
-    if once:
-        _said.add(once)
-    # There may be no stderr, it may be closed, or somebody's object.
-    with contextlib.suppress(Exception):
-        sys.stderr.write(f"fastnn: {line}\n")
+    name = _shipped_for()
+    shipped = [f"{SHIPPED} (shipped, {name})"] * (name is not None)
+    return ", ".join(found + [writable] * bool(writable) + shipped) or (
+        "none: every process compiles (set NUMBA_CACHE_DIR)"
+    )
 
 
 class KernelCache(NullCache):
@@ -127,34 +155,47 @@ class KernelCache(NullCache):
 
     def __init__(self, py_func):
         self._py_func = py_func
-        self._notice = None
+        self._progress = None
 
     @property
     def cache_path(self):
-        """The folder that new machine code is written to, or None."""
-        return _writable(_folders(config.CACHE_DIR))
+        """As numba asks for it."""
+        return writable_folder()
 
-    def _index_key(self, sig, codegen):
+    def _index_key(self, sig, processor):
         """What tells this file from all others in its folder."""
         function, types = self._py_func, getattr(sig, "args", sig)
         settings = [getattr(config, name) for name in _SETTINGS]
         python = sys.implementation.cache_tag + getattr(sys, "abiflags", "")
-        return (function.__module__, function.__qualname__, types, python, *codegen.magic_tuple(), LEVEL, *settings)
+        return (function.__module__, function.__qualname__, types, python, *processor, LEVEL, *settings)
 
-    def _heading(self, sig, codegen):
-        """Return the name of the file, and what it begins with after its checksum."""
+    def _heading(self, sig, processor):
+        """Return the name of the file, and what it begins with after its checksum.
+
+        processor: triple, name and features, as `magic_tuple` has them.
+        """
         function = self._py_func
-        key = _digest(*self._index_key(sig, codegen))
+        key = _digest(*self._index_key(sig, processor))
         values = [cell.cell_contents for cell in function.__closure__ or ()]
         code = function.__code__.co_code, dumps(values) if values else b""
         origin = _digest(FINGERPRINT, numba.__version__, llvmlite.__version__, *code)
         return f"{function.__name__.strip('<>')}-{key.hex()[:16]}.nbc", key, origin
 
+    def holds(self, sig, target_context):
+        """Whether a file has the code for the argument types `sig`, which may still turn out to be damaged."""
+        target_context.refresh()
+        for folder, processor in _sources(target_context.codegen()):
+            name, key, origin = self._heading(sig, processor)
+            with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
+                if file.read(96)[32:] == key + origin:
+                    return True
+        return False
+
     def load_overload(self, sig, target_context):
         """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
         target_context.refresh()
-        name, key, origin = self._heading(sig, target_context.codegen())
-        for folder in _folders(config.CACHE_DIR):
+        for folder, processor in _sources(target_context.codegen()):
+            name, key, origin = self._heading(sig, processor)
             try:
                 with open(os.path.join(folder, name), "rb") as file:
                     checksum, content = file.read(32), file.read()
@@ -169,36 +210,30 @@ class KernelCache(NullCache):
                     loaded = CompileResult._rebuild(target_context, *pickle.loads(memoryview(content)[64:]))
             if loaded is not None:
                 return loaded
-            _say(f"damaged machine code in {folder} is compiled anew", "damaged")
+            notices.say(f"damaged machine code in {folder} is compiled anew", "damaged")
         self._announce()
         return None
 
     def _announce(self):
         if FINGERPRINT is None:
-            _say("its own files cannot be read, so that every process compiles anew", "uncached")
+            notices.say("its own files cannot be read, so that every process compiles anew", "uncached")
         elif self.cache_path is None:
-            _say(
+            notices.say(
                 "no folder for machine code can be written, so that every process compiles anew: set NUMBA_CACHE_DIR "
                 "to one that can be, or that fastnn.warmup() has filled",
                 "uncached",
             )
         else:
-            line = f"compiling {self._py_func.__name__}, once for this machine"
-            self._notice = threading.Timer(1.0, _say, [line])
-            self._notice.daemon = True
-            try:
-                self._notice.start()
-            except (RuntimeError, MemoryError):  # no thread to be had
-                _say(line, "compiling")
+            self._progress = notices.begin()
 
     def save_overload(self, sig, data):
         """Keep the compiled code `data` for the argument types `sig`."""
-        if self._notice is not None:
-            self._notice.cancel()
+        notices.end(self._progress)
+        self._progress = None
         folder = self.cache_path
         if folder is None or data.library.has_dynamic_globals:  # which are addresses in this process
             return
-        name, key, origin = self._heading(sig, data.codegen)
+        name, key, origin = self._heading(sig, data.codegen.magic_tuple())
         content = key + origin + dumps(data._reduce())
         path = os.path.join(folder, name)
         # Renamed when complete, for others may be reading or writing the same.
@@ -214,4 +249,4 @@ class KernelCache(NullCache):
                     os.unlink(unfinished)
                 raise
         except OSError as error:
-            _say(f"machine code cannot be kept in {folder}: {error.strerror}", "unkept")
+            notices.say(f"machine code cannot be kept in {folder}: {error.strerror}", "unkept")

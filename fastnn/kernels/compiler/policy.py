@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
+from numba.core.registry import cpu_target
 
 from fastnn.interrupts import held
 from fastnn.kernels.compiler.cache import KernelCache
@@ -56,9 +57,9 @@ def _undisturbed(function, *arguments, **options):
             return future.result()
 
 
-def _compiled(function, parallel):
+def _compiled(function, parallel, nogil=True):
     options = {"parallel": EXPLICIT_PRANGE_ONLY} if parallel else {}
-    dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    dispatcher = numba.njit(nogil=nogil, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     dispatcher._cache = KernelCache(function)
     # What numba calls for arguments of new types, and what we do beforehand.
     dispatcher._compile_for_args = functools.partial(_undisturbed, dispatcher._compile_for_args)
@@ -147,10 +148,20 @@ class Op:
         }
         return [numba_types[annotation] for annotation in self.function.__annotations__.values()], types.void
 
+    def dtype_of(self, dtype):
+        """The type of numbers whose code serves that type: float64 for both where no parameter points to numbers."""
+        return np.dtype(dtype if Numbers in self.function.__annotations__.values() else np.float64)
+
+    def is_ready(self, dtype):
+        """Whether the code for that type of numbers is loaded, or in the cache."""
+        if dtype in self._compiled:
+            return True
+        target_context = cpu_target.target_context
+        return self._cached and KernelCache(self.function).holds(tuple(self._signature(dtype)[0]), target_context)
+
     def compiled(self, dtype):
         """The numba function object for that type of numbers; compiles if need be."""
-        if Numbers not in self.function.__annotations__.values():
-            dtype = np.dtype(np.float64)
+        dtype = self.dtype_of(dtype)
         if dtype not in self._compiled:
             _undisturbed(self._compile, dtype)
         return self._compiled[dtype]
@@ -207,11 +218,11 @@ def _no_code_of_its_own(flags):
 _silent = np.errstate(all="ignore")
 
 
-def inner(function):
-    """Compile a function that only kernels call: it is kept within their machine code."""
+def inner(function, inlined=False):
+    """Compile a function that only kernels call: it is kept within their machine code, if wanted without a call."""
     if not JIT:
         return _silent(function)
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": inlined}
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     dispatcher._compiler._customize_flags = _no_code_of_its_own
 
@@ -228,6 +239,11 @@ def inner(function):
 def kernel(function):
     """Compile a serial kernel that Python calls."""
     return _compiled(function, parallel=False) if JIT else _silent(function)
+
+
+def kernel_with_gil(function):
+    """Compile a serial kernel that Python calls and that no other Python thread runs beside."""
+    return _compiled(function, parallel=False, nogil=False) if JIT else _silent(function)
 
 
 def parallel_kernel(function):

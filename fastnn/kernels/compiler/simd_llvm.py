@@ -23,20 +23,12 @@ NUMBER_TYPES = (
 
 
 class Vector(types.Type):
-    """The numba type of a vector of `lanes` numbers of type `dtype`."""
+    """The numba type of a vector of `lanes` numbers, or truth values, of type `dtype`."""
 
     def __init__(self, dtype, lanes):
         self.dtype = dtype
         self.lanes = lanes
         super().__init__(name=f"vector({dtype} x {lanes})")
-
-
-class Mask(types.Type):
-    """The numba type of a vector of `lanes` truth values."""
-
-    def __init__(self, lanes):
-        self.lanes = lanes
-        super().__init__(name=f"mask({lanes})")
 
 
 @register_model(Vector)
@@ -46,18 +38,14 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
 
 
-@register_model(Mask)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
-
-
 def _vector_of(pointer):
     return Vector(pointer.dtype, VECTOR_BYTES * 8 // pointer.dtype.bitwidth)
 
 
-def _integers_like(vector):
-    return Vector(types.Integer.from_bitwidth(vector.dtype.bitwidth, signed=True), vector.lanes)
+def _operands(*given):
+    """The vector among the types of an operation's operands, and what these are converted to: numbers to its own."""
+    vector = next(v for v in given if isinstance(v, Vector))
+    return vector, [v if isinstance(v, Vector) else vector.dtype for v in given]
 
 
 def _splat(builder, scalar, lanes):
@@ -65,6 +53,14 @@ def _splat(builder, scalar, lanes):
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+
+def _wide(builder, vector, given, values):
+    """LLVM values of the types `given` as vectors, with a number in every lane."""
+    return [
+        value if isinstance(ty, Vector) else _splat(builder, value, vector.lanes)
+        for ty, value in zip(given, values, strict=True)
+    ]
 
 
 def _first_lanes(builder, count, lanes):
@@ -82,6 +78,23 @@ def _call(builder, name, result, arguments):
 
 def _suffix(llvm_type):
     return f"v{llvm_type.count}{'f64' if isinstance(llvm_type.element, ir.DoubleType) else 'f32'}"
+
+
+def _place(builder, pointer, index, llvm_type):
+    """Where element `index` is, as a pointer to values of that type."""
+    return builder.bitcast(builder.gep(pointer, [index]), llvm_type.as_pointer())
+
+
+def _prefetch(builder, pointer):
+    """Prefetch the cache line that a pointer is in, which will be read."""
+    start = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), [start, *(ir.Constant(ir.IntType(32), n) for n in (0, 3, 1))])
+
+
+def _join(phis, values, block):
+    """Let every phi have its value where control comes from that block."""
+    for phi, value in zip(phis, values, strict=True):
+        phi.add_incoming(value, block)
 
 
 @intrinsic
@@ -113,8 +126,7 @@ def put_address(typingctx, table, index, array):
     def codegen(context, builder, sig, args):
         entries = context.make_array(sig.args[0])(context, builder, args[0]).data
         data = context.make_array(sig.args[2])(context, builder, args[2]).data
-        entry = builder.gep(entries, [args[1]])
-        builder.store(data, builder.bitcast(entry, data.type.as_pointer()))
+        builder.store(data, _place(builder, entries, args[1], data.type))
         return context.get_dummy_value()
 
     return types.void(table, types.int64, array), codegen
@@ -129,9 +141,7 @@ def pointer_at(typingctx, table, index, dtype):
         entries = args[0]
         if isinstance(sig.args[0], types.Array):
             entries = context.make_array(sig.args[0])(context, builder, entries).data
-        entry = builder.gep(entries, [args[1]])
-        llvm_type = context.get_value_type(result)
-        return builder.load(builder.bitcast(entry, llvm_type.as_pointer()))
+        return builder.load(_place(builder, entries, args[1], context.get_value_type(result)))
 
     return result(table, types.int64, dtype), codegen
 
@@ -141,9 +151,8 @@ def integer_at(typingctx, table, index, position):
     """Number `position` of the int64 array that entry `index` of a `pointer_table` refers to."""
 
     def codegen(context, builder, sig, args):
-        i64 = ir.IntType(64)
-        entry = builder.bitcast(builder.gep(args[0], [args[1]]), i64.as_pointer().as_pointer())
-        return builder.load(builder.gep(builder.load(entry), [args[2]]))
+        array = builder.load(_place(builder, args[0], args[1], ir.IntType(64).as_pointer()))
+        return builder.load(builder.gep(array, [args[2]]))
 
     return types.int64(table, types.int64, types.int64), codegen
 
@@ -154,9 +163,8 @@ def bytes_at(typingctx, table, index, element, size):
     result = types.CPointer(types.uint8)
 
     def codegen(context, builder, sig, args):
-        llvm_type = context.get_value_type(result)
-        entry = builder.bitcast(builder.gep(args[0], [args[1]]), llvm_type.as_pointer())
-        return builder.gep(builder.load(entry), [builder.mul(args[2], args[3])])
+        array = builder.load(_place(builder, args[0], args[1], context.get_value_type(result)))
+        return builder.gep(array, [builder.mul(args[2], args[3])])
 
     return result(table, types.int64, types.int64, types.int64), codegen
 
@@ -166,8 +174,7 @@ def numbers_at(typingctx, table, index, like):
     """Entry `index` of a `pointer_table`, as a pointer of the type of `like`."""
 
     def codegen(context, builder, sig, args):
-        entry = builder.gep(args[0], [args[1]])
-        return builder.load(builder.bitcast(entry, args[2].type.as_pointer()))
+        return builder.load(_place(builder, args[0], args[1], args[2].type))
 
     return like(table, types.int64, like), codegen
 
@@ -205,12 +212,8 @@ def number_like(typingctx, pointer, number):
 @intrinsic
 def call(typingctx, table, index, *arguments):
     """Call the op whose address is entry `index` of a `pointer_table`; numbers go as int64 or float64."""
-    passed = []
-    for ty in arguments:
-        if isinstance(ty, types.CPointer):
-            passed.append(ty)
-        else:
-            passed.append(types.float64 if isinstance(ty, types.Float) else types.int64)
+    words = [types.float64 if isinstance(ty, types.Float) else types.int64 for ty in arguments]
+    passed = [ty if isinstance(ty, types.CPointer) else word for ty, word in zip(arguments, words, strict=True)]
 
     def codegen(context, builder, sig, args):
         # numba's convention: room for a result, though there is none; for an exception; then the arguments.
@@ -219,9 +222,7 @@ def call(typingctx, table, index, *arguments):
         exception = builder.function.args[1]
         packed = [result, exception, *cgutils.unpack_tuple(builder, args[2])]
         function_type = ir.FunctionType(ir.IntType(32), [value.type for value in packed])
-        slot = builder.gep(args[0], [args[1]])
-        function = builder.load(builder.bitcast(slot, function_type.as_pointer().as_pointer()))
-        builder.call(function, packed)
+        builder.call(builder.load(_place(builder, args[0], args[1], function_type.as_pointer())), packed)
         return context.get_dummy_value()
 
     return types.void(table, types.int64, types.Tuple(passed)), codegen
@@ -283,9 +284,7 @@ def load(typingctx, pointer, index):
     result = _vector_of(pointer)
 
     def codegen(context, builder, sig, args):
-        llvm_type = context.get_value_type(sig.return_type)
-        start = builder.gep(args[0], [args[1]])
-        value = builder.load(builder.bitcast(start, llvm_type.as_pointer()))
+        value = builder.load(_place(builder, *args, context.get_value_type(sig.return_type)))
         value.align = sig.return_type.dtype.bitwidth // 8
         return value
 
@@ -297,10 +296,7 @@ def prefetch(typingctx, pointer, index):
     """Prefetch the cache line of element `index`, which will be read."""
 
     def codegen(context, builder, sig, args):
-        i32 = ir.IntType(32)
-        start = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
-        arguments = [start, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)]
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), arguments)
+        _prefetch(builder, builder.gep(args[0], [args[1]]))
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64), codegen
@@ -312,12 +308,10 @@ def load_part(typingctx, pointer, index, count):
     result = _vector_of(pointer)
 
     def codegen(context, builder, sig, args):
-        base, index_value, count_value = args
         llvm_type = context.get_value_type(sig.return_type)
-        start = builder.gep(base, [index_value])
-        start = builder.bitcast(start, llvm_type.as_pointer())
+        start = _place(builder, args[0], args[1], llvm_type)
         align = ir.Constant(ir.IntType(32), sig.return_type.dtype.bitwidth // 8)
-        mask = _first_lanes(builder, count_value, sig.return_type.lanes)
+        mask = _first_lanes(builder, args[2], sig.return_type.lanes)
         zero = ir.Constant(llvm_type, [0] * sig.return_type.lanes)
         name = f"llvm.masked.load.{_suffix(llvm_type)}.p0"
         return _call(builder, name, llvm_type, [start, align, mask, zero])
@@ -330,10 +324,8 @@ def store(typingctx, pointer, index, vector):
     """Write `vector` to the elements that `pointer` points to, from `index` on."""
 
     def codegen(context, builder, sig, args):
-        base, index_value, value = args
-        start = builder.gep(base, [index_value])
-        instruction = builder.store(value, builder.bitcast(start, value.type.as_pointer()))
-        instruction.align = sig.args[0].dtype.bitwidth // 8
+        start = _place(builder, args[0], args[1], args[2].type)
+        builder.store(args[2], start).align = sig.args[0].dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, vector), codegen
@@ -344,11 +336,9 @@ def store_part(typingctx, pointer, index, vector, count):
     """Like `store`, but touches only the first `count` elements."""
 
     def codegen(context, builder, sig, args):
-        base, index_value, value, count_value = args
-        start = builder.gep(base, [index_value])
-        start = builder.bitcast(start, value.type.as_pointer())
+        value, start = args[2], _place(builder, args[0], args[1], args[2].type)
         align = ir.Constant(ir.IntType(32), sig.args[0].dtype.bitwidth // 8)
-        mask = _first_lanes(builder, count_value, sig.args[2].lanes)
+        mask = _first_lanes(builder, args[3], sig.args[2].lanes)
         name = f"llvm.masked.store.{_suffix(value.type)}.p0"
         _call(builder, name, ir.VoidType(), [value, start, align, mask])
         return context.get_dummy_value()
@@ -382,71 +372,24 @@ def broadcast(typingctx, pointer, index):
 @intrinsic
 def fma(typingctx, a, b, c):
     """`a * b + c`, rounded once. Any of the three may be a scalar."""
-    vector = next(v for v in (a, b, c) if isinstance(v, Vector))
-    as_given = [v if isinstance(v, Vector) else vector.dtype for v in (a, b, c)]
+    vector, converted = _operands(a, b, c)
 
     def codegen(context, builder, sig, args):
-        wide = [
-            value if isinstance(ty, Vector) else _splat(builder, value, sig.return_type.lanes)
-            for ty, value in zip(sig.args, args, strict=True)
-        ]
+        wide = _wide(builder, vector, sig.args, args)
         return _call(builder, f"llvm.fma.{_suffix(wide[0].type)}", wide[0].type, wide)
 
-    return vector(*as_given), codegen
-
-
-def _unary(llvm_name, description):
-    @intrinsic
-    def function(typingctx, vector):
-        def codegen(context, builder, sig, args):
-            return _call(builder, f"llvm.{llvm_name}.{_suffix(args[0].type)}", args[0].type, args)
-
-        return vector(vector), codegen
-
-    function.__doc__ = description
-    return function
-
-
-sqrt = _unary("sqrt", "Square root of every lane, correctly rounded.")
-rint = _unary("rint", "Every lane rounded to the nearest integer, ties to even.")
-fabs = _unary("fabs", "Absolute value of every lane.")
+    return vector(*converted), codegen
 
 
 @intrinsic
 def where(typingctx, mask, a, b):
     """Lane by lane `a` where `mask` is true, else `b`; one of the two may be a scalar."""
-    vector = a if isinstance(a, Vector) else b
+    vector, converted = _operands(a, b)
 
     def codegen(context, builder, sig, args):
-        a_value, b_value = (
-            value if isinstance(ty, Vector) else _splat(builder, value, sig.return_type.lanes)
-            for ty, value in zip(sig.args[1:], args[1:], strict=True)
-        )
-        return builder.select(args[0], a_value, b_value)
+        return builder.select(args[0], *_wide(builder, vector, sig.args[1:], args[1:]))
 
-    as_given = [v if isinstance(v, Vector) else vector.dtype for v in (a, b)]
-    return vector(mask, *as_given), codegen
-
-
-@intrinsic
-def as_integers(typingctx, vector):
-    """The bits of a vector of floats, as integers of the same width."""
-
-    def codegen(context, builder, sig, args):
-        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
-
-    return _integers_like(vector)(vector), codegen
-
-
-@intrinsic
-def as_floats(typingctx, vector):
-    """The floats whose bits are the integers of `vector`."""
-    floats = types.float64 if vector.dtype.bitwidth == 64 else types.float32
-
-    def codegen(context, builder, sig, args):
-        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
-
-    return Vector(floats, vector.lanes)(vector), codegen
+    return vector(mask, *converted), codegen
 
 
 @intrinsic
@@ -458,23 +401,12 @@ def total(typingctx, vector):
         i32 = ir.IntType(32)
         while value.type.count > 1:
             half = value.type.count // 2
+            picks = [ir.Constant(ir.VectorType(i32, half), [2 * k + start for k in range(half)]) for start in (0, 1)]
             undefined = ir.Constant(value.type, ir.Undefined)
-            even, odd = (
-                builder.shuffle_vector(
-                    value,
-                    undefined,
-                    ir.Constant(ir.VectorType(i32, half), [2 * k + start for k in range(half)]),
-                )
-                for start in (0, 1)
-            )
-            value = builder.fadd(even, odd)
+            value = builder.fadd(*(builder.shuffle_vector(value, undefined, lanes) for lanes in picks))
         return builder.extract_element(value, ir.Constant(i32, 0))
 
     return vector.dtype(vector), codegen
-
-
-def _is_operand(ty):
-    return isinstance(ty, Vector | types.Float | types.Integer)
 
 
 def _register(operation, emit, result_of):
@@ -483,30 +415,18 @@ def _register(operation, emit, result_of):
     @infer_global(operation)
     class Template(AbstractTemplate):
         def generic(self, args, kws):
-            vectors = [a for a in args if isinstance(a, Vector)]
-            if len(args) != 2 or not vectors or not all(_is_operand(a) for a in args):
+            has_vector = any(isinstance(a, Vector) for a in args)
+            if not has_vector or not all(isinstance(a, Vector | types.Float | types.Integer) for a in args):
                 return None
-            as_given = [a if isinstance(a, Vector) else vectors[0].dtype for a in args]
-            return signature(result_of(vectors[0]), *as_given)
+            vector, converted = _operands(*args)
+            return signature(result_of(vector), *converted)
 
     def lower(context, builder, sig, args):
-        vector = next(t for t in sig.args if isinstance(t, Vector))
-        a, b = (
-            value if isinstance(ty, Vector) else _splat(builder, value, vector.lanes)
-            for ty, value in zip(sig.args, args, strict=True)
-        )
-        return emit(builder, vector, a, b)
+        vector, _ = _operands(*sig.args)
+        return emit(builder, vector, *_wide(builder, vector, sig.args, args))
 
     for pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(operation, *pair)(lower)
-
-
-def _same(vector):
-    return vector
-
-
-def _mask(vector):
-    return Mask(vector.lanes)
 
 
 def _by_kind(float_name, integer_name):
@@ -522,8 +442,8 @@ def _by_kind(float_name, integer_name):
 def _comparison(symbol):
     def emit(builder, vector, a, b):
         if isinstance(vector.dtype, types.Integer):
-            return (builder.icmp_signed if vector.dtype.signed else builder.icmp_unsigned)(symbol, a, b)
-        # "!=" has to be true for NaN, every other comparison false.
+            return builder.icmp_unsigned(symbol, a, b)
+        # "!=" has to be true for NaN, "==" false.
         compare = builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered
         return compare(symbol, a, b)
 
@@ -541,16 +461,9 @@ for _operation, _float, _integer in (
     (operator.or_, None, "or_"),
     (operator.xor, None, "xor"),
 ):
-    _register(_operation, _by_kind(_float, _integer), _same)
-for _operation, _symbol in (
-    (operator.lt, "<"),
-    (operator.le, "<="),
-    (operator.gt, ">"),
-    (operator.ge, ">="),
-    (operator.eq, "=="),
-    (operator.ne, "!="),
-):
-    _register(_operation, _comparison(_symbol), _mask)
+    _register(_operation, _by_kind(_float, _integer), lambda vector: vector)
+for _operation, _symbol in ((operator.eq, "=="), (operator.ne, "!=")):
+    _register(_operation, _comparison(_symbol), lambda vector: Vector(types.boolean, vector.lanes))
 
 
 @intrinsic

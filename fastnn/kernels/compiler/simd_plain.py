@@ -127,21 +127,6 @@ def fma(a, b, c):
     return a * b + c
 
 
-def sqrt(vector):
-    """Square root of every lane, correctly rounded."""
-    return np.sqrt(vector)
-
-
-def rint(vector):
-    """Every lane rounded to the nearest integer, ties to even."""
-    return np.rint(vector)
-
-
-def fabs(vector):
-    """Absolute value of every lane."""
-    return np.abs(vector)
-
-
 def where(mask, a, b):
     """Lane by lane `a` where `mask` is true, else `b`; one of the two may be a scalar."""
     dtype = a.dtype if isinstance(a, np.ndarray) else b.dtype
@@ -179,14 +164,8 @@ def transpose_tile(source, source_row, target, target_row):
         target[i * target_row : i * target_row + n] = square[:, i]
 
 
-def absolute(vector):
-    """Every lane without its sign."""
-    return np.abs(vector)
-
-
-def copysign(vector, sign):
-    """Every lane of `vector` with the sign of `sign`'s."""
-    return np.copysign(vector, sign)
+# Further twins of `tracing`'s operations.
+sqrt, rint, absolute, copysign = np.sqrt, np.rint, np.absolute, np.copysign
 
 
 def low_halves(even, odd):

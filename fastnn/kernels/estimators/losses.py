@@ -7,16 +7,8 @@ from fastnn.kernels.compiler import vector_math
 from fastnn.kernels.compiler.policy import Numbers, Table, inner, op
 from fastnn.kernels.compiler.simd import advance, get, number_like, pointer_at
 from fastnn.kernels.compiler.tracing import traced_pass, where
+from fastnn.kernels.formulas import losses
 from fastnn.kernels.formulas.activations import fill_pass
-from fastnn.kernels.formulas.losses import (
-    BINARY_CROSS_ENTROPY,
-    CROSS_ENTROPY,
-    POISSON,
-    binary_cross_entropy,
-    cross_entropy_panel,
-    linear_row,
-    weigh_panel,
-)
 
 
 def _bounded(loss, least, most):
@@ -29,7 +21,7 @@ def _log_loss_row(z, y, total, scale, kept, spread, least, most):
     `z` and `y` are sums and targets, `total` what the losses are added to, and `scale` multiplies the slope; labels are
     smoothed to y `kept` + `spread`, and losses kept between `least` and `most`.
     """
-    loss, slope = binary_cross_entropy(z, y * kept + spread)
+    loss, slope = losses.binary_cross_entropy(z, y * kept + spread)
     return total + _bounded(loss, least, most), slope * scale
 
 
@@ -56,24 +48,24 @@ def _loss_panel(
     bounds, loss_scale: of logarithmic losses, the least and the most; what other losses are multiplied by.
     """
     kept, wanted = 1.0 - smoothing, 2 if with_delta else 1
-    if loss == CROSS_ENTROPY:
-        cross_entropy_panel(z, n_y, width, count, targets, scale, kept, smoothing / n_y, dz, terms, with_delta)
+    if loss == losses.CROSS_ENTROPY:
+        losses.cross_entropy_panel(z, n_y, width, count, targets, scale, kept, smoothing / n_y, dz, terms, with_delta)
         bounded_pass(count, 1, terms, terms, bounds[0], bounds[1])
     else:
         fill_pass(count, 1, terms, terms, 0.0)
         for o in range(n_y):
             row, y, out = advance(z, o * width), advance(targets, o * width), advance(dz, o * width)
-            if loss == BINARY_CROSS_ENTROPY:
+            if loss == losses.BINARY_CROSS_ENTROPY:
                 log_loss_row(
                     count, wanted, row, y, terms, terms, out, scale, kept, smoothing * 0.5, bounds[0], bounds[1]
                 )
-            elif loss == POISSON:
+            elif loss == losses.POISSON:
                 deviance_row(count, wanted, row, y, terms, terms, out, scale)
             else:
-                linear_row(count, wanted, row, y, terms, terms, out, scale, np.inf, 0.0)
+                losses.linear_row(count, wanted, row, y, terms, terms, out, scale, np.inf, 0.0)
         if loss_scale != 1.0:
             scaled_pass(count, 1, terms, terms, loss_scale)
-    weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)
+    losses.weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta)
 
 
 @op

@@ -6,10 +6,8 @@ that the sums wait in memory, and the choice of the loss stays outside the loops
 
 import numpy as np
 
-from fastnn.kernels.compiler import vector_math
+from fastnn.kernels.compiler import simd, vector_math
 from fastnn.kernels.compiler.policy import inner
-from fastnn.kernels.compiler.simd import advance, lanes_of, load_part, splat, store_part
-from fastnn.kernels.compiler.simd import fma as fused
 from fastnn.kernels.compiler.tracing import absolute, traced, traced_pass, where
 from fastnn.kernels.compiler.vector_math import exp_of_negative, log1p_of_finite
 from fastnn.kernels.formulas.activations import fill_pass, logistic, product_pass
@@ -83,9 +81,9 @@ logarithm = traced(vector_math.log)
 
 @inner
 def _largest(z, n_y, width, t, n):
-    largest = load_part(z, t, n)
+    largest = simd.load_part(z, t, n)
     for o in range(1, n_y):
-        largest = maximum(largest, load_part(z, o * width + t, n))
+        largest = maximum(largest, simd.load_part(z, o * width + t, n))
     return largest
 
 
@@ -95,16 +93,16 @@ def output_panel(output, z, n_y, width):
     if output == SIGMOID:
         sigmoid_pass(n_y * width, 1, z, z)
     elif output == SOFTMAX:
-        for t in range(0, width, lanes_of(z)):
+        for t in range(0, width, simd.lanes_of(z)):
             n = width - t
             largest = _largest(z, n_y, width, t, n)
-            total = splat(z, 0.0)
+            total = simd.splat(z, 0.0)
             for o in range(n_y):
-                e = power(load_part(z, o * width + t, n) - largest)
+                e = power(simd.load_part(z, o * width + t, n) - largest)
                 total = total + e
-                store_part(z, o * width + t, e, n)
+                simd.store_part(z, o * width + t, e, n)
             for o in range(n_y):
-                store_part(z, o * width + t, load_part(z, o * width + t, n) / total, n)
+                simd.store_part(z, o * width + t, simd.load_part(z, o * width + t, n) / total, n)
 
 
 @inner
@@ -113,14 +111,14 @@ def output_delta_panel(output, a, da, n_y, width):
     if output == SIGMOID:
         sigmoid_delta_pass(n_y * width, 1, a, da, da)
     elif output == SOFTMAX:
-        for t in range(0, width, lanes_of(a)):
+        for t in range(0, width, simd.lanes_of(a)):
             n = width - t
-            mean = splat(a, 0.0)
+            mean = simd.splat(a, 0.0)
             for o in range(n_y):
-                mean = fused(load_part(a, o * width + t, n), load_part(da, o * width + t, n), mean)
+                mean = simd.fma(simd.load_part(a, o * width + t, n), simd.load_part(da, o * width + t, n), mean)
             for o in range(n_y):
                 at = o * width + t
-                store_part(da, at, load_part(a, at, n) * (load_part(da, at, n) - mean), n)
+                simd.store_part(da, at, simd.load_part(a, at, n) * (simd.load_part(da, at, n) - mean), n)
 
 
 @inner
@@ -130,25 +128,25 @@ def cross_entropy_panel(z, n_y, width, count, targets, scale, kept, spread, dz, 
     z, n_y, width, count, targets, scale, dz, terms, with_delta: as in `output_loss_panel`.
     kept, spread: labels are smoothed to y kept + spread.
     """
-    for t in range(0, count, lanes_of(z)):
+    for t in range(0, count, simd.lanes_of(z)):
         n = count - t
         largest = _largest(z, n_y, width, t, n)
-        total, mass, product = splat(z, 0.0), splat(z, 0.0), splat(z, 0.0)
+        total, mass, product = simd.splat(z, 0.0), simd.splat(z, 0.0), simd.splat(z, 0.0)
         for o in range(n_y):
             at = o * width + t
-            below = load_part(z, at, n) - largest
-            y = load_part(targets, at, n) * kept + spread
+            below = simd.load_part(z, at, n) - largest
+            y = simd.load_part(targets, at, n) * kept + spread
             e = power(below)
-            total, mass, product = total + e, mass + y, fused(y, below, product)
+            total, mass, product = total + e, mass + y, simd.fma(y, below, product)
             if with_delta:
-                store_part(dz, at, e, n)
-        store_part(terms, t, mass * logarithm(total) - product, n)
+                simd.store_part(dz, at, e, n)
+        simd.store_part(terms, t, mass * logarithm(total) - product, n)
         if with_delta:
             mass = mass / total
             for o in range(n_y):
                 at = o * width + t
-                y = load_part(targets, at, n) * kept + spread
-                store_part(dz, at, (load_part(dz, at, n) * mass - y) * scale, n)
+                y = simd.load_part(targets, at, n) * kept + spread
+                simd.store_part(dz, at, (simd.load_part(dz, at, n) * mass - y) * scale, n)
 
 
 @inner
@@ -161,10 +159,10 @@ def weigh_panel(n_y, width, count, weights, weighted, dz, terms, with_delta):
         product_pass(count, 1, terms, weights, terms)
     if with_delta:
         for o in range(n_y):
-            out = advance(dz, o * width)
+            out = simd.advance(dz, o * width)
             if weighted:
                 product_pass(count, 1, out, weights, out)
-            fill_pass(width - count, 1, advance(out, count), advance(out, count), 0.0)
+            fill_pass(width - count, 1, simd.advance(out, count), simd.advance(out, count), 0.0)
 
 
 @inner
@@ -191,7 +189,7 @@ def output_loss_panel(
         half = 0.5 if loss == HUBER else 0.0
         fill_pass(count, 1, terms, terms, 0.0)
         for o in range(n_y):
-            row, y, out = advance(z, o * width), advance(targets, o * width), advance(dz, o * width)
+            row, y, out = simd.advance(z, o * width), simd.advance(targets, o * width), simd.advance(dz, o * width)
             if loss == BINARY_CROSS_ENTROPY:
                 binary_cross_entropy_row(count, wanted, row, y, terms, terms, out, scale, kept, spread)
             elif loss == POISSON:

@@ -5,6 +5,8 @@ is 1 - beta. Of Adam's kind, `rate1` is the rate with the correction of v, and `
 below `tiny` become 0.
 """
 
+import functools
+
 from fastnn.kernels.compiler.policy import inner
 from fastnn.kernels.compiler.tracing import absolute, fma, sqrt, traced_pass, where
 
@@ -99,7 +101,8 @@ amsgrad_pass = traced_pass(_amsgrad, 5, 4)
 lion_pass = traced_pass(_lion, 3, 2)
 
 
-@inner
+# A call with so many arguments would add a tenth to the instructions of a small net's update.
+@functools.partial(inner, inlined=True)
 def update_span(code, n, w, g, v, s, h, rate, rate1, scale2, decay, factor, beta1, beta2, epsilon, tiny):
     """Update parameters and their moments in place, by the rule of a code.
 

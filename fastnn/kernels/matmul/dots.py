@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiler import simd_plain
 from fastnn.kernels.compiler.host import JIT, LEVEL
-from fastnn.kernels.compiler.simd_llvm import VECTOR_BYTES
+from fastnn.kernels.compiler.simd_llvm import VECTOR_BYTES, _call, _first_lanes, _join
 
 COLUMNS = 4
 
@@ -31,12 +31,8 @@ class _Emitter:
         self.vector = ir.VectorType(number, self.lanes)
         self.suffix = f"v{self.lanes}f{8 * size}"
 
-    def call(self, name, result, arguments):
-        kind = ir.FunctionType(result, [a.type for a in arguments])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
-
     def fma(self, a, b, c):
-        return self.call(f"llvm.fma.{self.suffix}", self.vector, [a, b, c])
+        return _call(self.builder, f"llvm.fma.{self.suffix}", self.vector, [a, b, c])
 
     def load(self, pointer, mask=None):
         start = self.builder.bitcast(pointer, self.vector.as_pointer())
@@ -46,17 +42,8 @@ class _Emitter:
             return value
         zero = ir.Constant(self.vector, [0.0] * self.lanes)
         align = ir.Constant(ir.IntType(32), self.size)
-        return self.call(f"llvm.masked.load.{self.suffix}.p0", self.vector, [start, align, mask, zero])
-
-    def first(self, count):
-        """Mask of the lanes below `count`."""
-        i64, i32 = ir.IntType(64), ir.IntType(32)
-        kind = ir.VectorType(i64, self.lanes)
-        undefined = ir.Constant(kind, ir.Undefined)
-        one = self.builder.insert_element(undefined, count, ir.Constant(i32, 0))
-        zeros = ir.Constant(ir.VectorType(i32, self.lanes), [0] * self.lanes)
-        wide = self.builder.shuffle_vector(one, undefined, zeros)
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), wide)
+        arguments = [start, align, mask, zero]
+        return _call(self.builder, f"llvm.masked.load.{self.suffix}.p0", self.vector, arguments)
 
     def added(self, a, b, first, second):
         """Elements `first` of two vectors laid end to end plus elements `second`."""
@@ -127,10 +114,7 @@ def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, pane
     builder.position_at_end(blocks["panel"])
     panel, d, a = builder.phi(i64), builder.phi(D.type), builder.phi(D.type)
     begun = phis()
-    for phi, value in ((panel, constant(0)), (d, D), (a, A or D)):
-        phi.add_incoming(value, before)
-    for cell in cells:
-        begun[cell].add_incoming(zero, before)
+    _join((panel, d, a, *begun.values()), (constant(0), D, A or D, *(zero for _ in cells)), before)
     next_panel = builder.add(panel, constant(1))
     is_last = builder.icmp_signed("==", next_panel, panels)
     examples = builder.select(is_last, last, width)
@@ -140,36 +124,29 @@ def _emit(emit, rows, D, d_row, d_rows, d_panel, A, a_row, a_rows, a_panel, pane
 
     builder.position_at_end(blocks["vector"])
     t, sums = builder.phi(i64), phis()
-    t.add_incoming(constant(0), blocks["panel"])
-    for cell in cells:
-        sums[cell].add_incoming(begun[cell], blocks["panel"])
+    _join((t, *sums.values()), (constant(0), *begun.values()), blocks["panel"])
     new = products(builder.gep(d, [t]), builder.gep(a, [t]), sums)
     next_t = builder.add(t, constant(emit.lanes))
-    t.add_incoming(next_t, blocks["vector"])
-    for cell in cells:
-        sums[cell].add_incoming(new[cell], blocks["vector"])
+    _join((t, *sums.values()), (next_t, *new.values()), blocks["vector"])
     builder.cbranch(builder.icmp_signed("<", next_t, whole), blocks["vector"], blocks["rest"])
 
     builder.position_at_end(blocks["rest"])
     after = phis()
-    for cell in cells:
-        after[cell].add_incoming(begun[cell], blocks["panel"])
-        after[cell].add_incoming(new[cell], blocks["vector"])
+    _join(after.values(), begun.values(), blocks["panel"])
+    _join(after.values(), new.values(), blocks["vector"])
     builder.cbranch(builder.icmp_signed(">", rest, constant(0)), blocks["masked"], blocks["next"])
 
     builder.position_at_end(blocks["masked"])
     # Columns that are no examples hold what a layer makes of zeros, which may be infinite.
-    final = products(builder.gep(d, [whole]), builder.gep(a, [whole]), after, emit.first(rest))
+    final = products(builder.gep(d, [whole]), builder.gep(a, [whole]), after, _first_lanes(builder, rest, emit.lanes))
     builder.branch(blocks["next"])
 
     builder.position_at_end(blocks["next"])
     done = phis()
-    for cell in cells:
-        done[cell].add_incoming(after[cell], blocks["rest"])
-        done[cell].add_incoming(final[cell], blocks["masked"])
-        begun[cell].add_incoming(done[cell], blocks["next"])
-    for phi, value in ((panel, next_panel), (d, builder.gep(d, [d_panel])), (a, builder.gep(a, [a_panel]))):
-        phi.add_incoming(value, blocks["next"])
+    _join(done.values(), after.values(), blocks["rest"])
+    _join(done.values(), final.values(), blocks["masked"])
+    _join(begun.values(), done.values(), blocks["next"])
+    _join((panel, d, a), (next_panel, builder.gep(d, [d_panel]), builder.gep(a, [a_panel])), blocks["next"])
     builder.cbranch(is_last, blocks["end"], blocks["panel"])
 
     builder.position_at_end(blocks["end"])

@@ -3,23 +3,9 @@
 import numpy as np
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.policy import Bytes, Integers, Numbers, Table, inner, op
-from fastnn.kernels.compiler.simd import (
-    advance,
-    as_numbers,
-    call,
-    element_at,
-    get,
-    lanes_of,
-    load,
-    numbers_at,
-    pointer_at,
-    prefetch,
-    put,
-    splat,
-    store,
-    transpose_tile,
-)
+from fastnn.kernels.compiler.simd import advance, call, get, lanes_of, pointer_at, put, store
 
 
 @op
@@ -38,12 +24,12 @@ def read(
         for i in range(units):
             here, to = advance(x, start + i * unit), advance(out, i * out_unit)
             for t in range(examples):
-                put(to, t * out_example, get(as_numbers(advance(here, get(offsets, t)), out), 0))
+                put(to, t * out_example, get(simd.as_numbers(advance(here, get(offsets, t)), out), 0))
     else:
         for t in range(examples):
             first = start + get(offsets, t)
             for i in range(units):
-                put(out, i * out_unit + t * out_example, element_at(x, first + i * unit, code, out))
+                put(out, i * out_unit + t * out_example, simd.element_at(x, first + i * unit, code, out))
 
 
 # Bytes of an example that are prefetched: examples come from memory, in pieces of 128 bytes of each.
@@ -57,12 +43,12 @@ def _copy_rows(x, start, units, offsets, examples, out, out_example):
     whole = units // lanes * lanes
     for t in range(examples):
         row = advance(x, start + get(offsets, t))
-        prefetch(row, AHEAD)
-        prefetch(row, AHEAD + 64)
+        simd.prefetch(row, AHEAD)
+        simd.prefetch(row, AHEAD + 64)
         for i in range(0, whole, lanes):
-            store(out, t * out_example + i, load(as_numbers(row, out), i))
+            store(out, t * out_example + i, simd.load(simd.as_numbers(row, out), i))
         for i in range(whole, units):
-            put(out, t * out_example + i, get(as_numbers(row, out), i))
+            put(out, t * out_example + i, get(simd.as_numbers(row, out), i))
 
 
 @op
@@ -71,7 +57,7 @@ def transpose(source: Numbers, source_row: int, rows: int, columns: int, target:
     lanes = lanes_of(source)
     for i in range(0, rows, lanes):
         for j in range(0, columns, lanes):
-            transpose_tile(
+            simd.transpose_tile(
                 advance(source, i * source_row + j), source_row, advance(target, j * target_row + i), target_row
             )
 
@@ -148,7 +134,7 @@ def _gather_examples(table, settings, offsets, examples, width, acts, packed, ch
                 call(table, at.READ, code, plain, x, i * unit, unit, present, offsets, examples, here, 1, wide)
             for t in range(examples, width):
                 for lane in range(0, wide, lanes_of(acts)):
-                    store(here, t * wide + lane, splat(acts, 0))
+                    store(here, t * wide + lane, simd.splat(acts, 0))
             call(table, at.TRANSPOSE, here, wide, width, present, advance(acts, i * width), width)
 
 
@@ -218,7 +204,7 @@ def gather(
 @inner
 def _scatter_rows(table, offsets, examples, width, acts, columns):
     """acts = `examples` rows of a sparse table, in a panel [unit][width]; numbers of the same place are added up."""
-    x, starts = numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
+    x, starts = simd.numbers_at(table, at.X, acts), pointer_at(table, at.ROW_STARTS, np.int64)
     units = get(at.record_of(table, 0), at.UNITS)
     for i in range(units * width):
         put(acts, i, 0)

@@ -9,21 +9,9 @@ import functools
 
 import numpy as np
 
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import inner
-from fastnn.kernels.compiler.simd import (
-    advance,
-    call,
-    get,
-    lanes_of,
-    load,
-    load_part,
-    put,
-    stack_buffer,
-    store,
-    store_part,
-    transpose_tile,
-)
 from fastnn.kernels.matmul.dots import COLUMNS, DOT_HEIGHT, dot_tile, row_sums
 from fastnn.kernels.matmul.micro_kernel import PARTIAL_SUM, PLAIN, ZERO
 from fastnn.kernels.matmul.products import COPY_VECTORS, LONG, MANY, product
@@ -48,7 +36,7 @@ def products(dtype):
 @inner
 def panel_width(like):
     """Examples, or units of a packed matrix, in a panel."""
-    return 2 * lanes_of(like)
+    return 2 * simd.lanes_of(like)
 
 
 @inner
@@ -67,36 +55,36 @@ def strip_columns(rows, columns, like):
 @inner
 def pack(A, row, rows, columns, panels):
     """Copy rows of `columns` numbers that lie `row` apart to panels [panel][row][example]."""
-    lanes, width = lanes_of(A), panel_width(A)
+    lanes, width = simd.lanes_of(A), panel_width(A)
     for k in range(rows):
         for j in range(0, columns, width):
             at, to, n = k * row + j, j * rows + k * width, columns - j
             if n >= width:
-                store(panels, to, load(A, at))
-                store(panels, to + lanes, load(A, at + lanes))
+                simd.store(panels, to, simd.load(A, at))
+                simd.store(panels, to + lanes, simd.load(A, at + lanes))
             else:
-                store(panels, to, load_part(A, at, n))
-                store(panels, to + lanes, load_part(A, at + lanes, n - lanes))
+                simd.store(panels, to, simd.load_part(A, at, n))
+                simd.store(panels, to + lanes, simd.load_part(A, at + lanes, n - lanes))
 
 
 @inner
 def unpack_row(panels, k, rows, columns, out):
     """out[:columns] = row k of panels [panel][row][example]."""
-    lanes, width = lanes_of(out), panel_width(out)
+    lanes, width = simd.lanes_of(out), panel_width(out)
     for j in range(0, columns, width):
         at, n = j * rows + k * width, columns - j
         if n >= width:
-            store(out, j, load(panels, at))
-            store(out, j + lanes, load(panels, at + lanes))
+            simd.store(out, j, simd.load(panels, at))
+            simd.store(out, j + lanes, simd.load(panels, at + lanes))
         else:
-            store_part(out, j, load(panels, at), n)
-            store_part(out, j + lanes, load(panels, at + lanes), n - lanes)
+            simd.store_part(out, j, simd.load(panels, at), n)
+            simd.store_part(out, j + lanes, simd.load(panels, at + lanes), n - lanes)
 
 
 @inner
 def copied_scratch(depth, columns, like):
     """Numbers that a strip's product needs for its copy of weights that are read by columns."""
-    return COPY_VECTORS * lanes_of(like) if panels_in(columns, like) >= MANY and depth >= LONG else 0
+    return COPY_VECTORS * simd.lanes_of(like) if panels_in(columns, like) >= MANY and depth >= LONG else 0
 
 
 @inner
@@ -112,10 +100,10 @@ def strip_product(table, A, rs_a, cs_a, rows, k, seed, bias, B, ldb, columns, sc
     """
     width, panels = panel_width(B), panels_in(columns, B)
     pack(B, ldb, k, columns, scratch)
-    result = advance(scratch, panels * width * k)
-    call(
+    result = simd.advance(scratch, panels * width * k)
+    simd.call(
         table, 0, result, rows * width, width, seed, bias, A, rs_a, cs_a, rows, k, scratch, k * width, width, panels,
-        width, PLAIN, result, 0.0, advance(result, panels * width * rows),
+        width, PLAIN, result, 0.0, simd.advance(result, panels * width * rows),
     )  # fmt: skip
     return result
 
@@ -123,16 +111,16 @@ def strip_product(table, A, rs_a, cs_a, rows, k, seed, bias, B, ldb, columns, sc
 @inner
 def _pack(A, row, units, examples, panel):
     """panel[t, i] = A[i, t], and 0 for units that do not exist."""
-    lanes, width = lanes_of(A), panel_width(A)
+    lanes, width = simd.lanes_of(A), panel_width(A)
     whole_units, whole_examples = units // lanes * lanes, examples // lanes * lanes
     for i in range(0, whole_units, lanes):
         for t in range(0, whole_examples, lanes):
-            transpose_tile(advance(A, i * row + t), row, advance(panel, t * width + i), width)
+            simd.transpose_tile(simd.advance(A, i * row + t), row, simd.advance(panel, t * width + i), width)
     for t in range(examples):
         for i in range(whole_units if t < whole_examples else 0, units):
-            put(panel, t * width + i, get(A, i * row + t))
+            simd.put(panel, t * width + i, simd.get(A, i * row + t))
         for i in range(units, width):
-            put(panel, t * width + i, 0)
+            simd.put(panel, t * width + i, 0)
 
 
 @inner
@@ -150,37 +138,37 @@ def _gradient_over_inputs(table, D, rows, A, units, m, G, scratch):
     for first in range(0, units, PACKED_PANELS * width):
         n = min(PACKED_PANELS * width, units - first)
         panels = panels_in(n, A)
-        sums = advance(scratch, panels * width * deepest)
+        sums = simd.advance(scratch, panels * width * deepest)
         for j in range(0, m, PACKED_EXAMPLES):
             k = min(PACKED_EXAMPLES, m - j)
             for i in range(0, n, width):
-                _pack(advance(A, (first + i) * m + j), m, min(width, n - i), k, advance(scratch, i * k))
-            call(
-                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, advance(D, j), m, 1, rows, k,
-                scratch, k * width, width, panels, width, PLAIN, sums, 0.0, scratch,
+                _pack(simd.advance(A, (first + i) * m + j), m, min(width, n - i), k, simd.advance(scratch, i * k))
+            simd.call(
+                table, 0, sums, rows * width, width, ZERO if j == 0 else PARTIAL_SUM, D, simd.advance(D, j), m, 1, rows,
+                k, scratch, k * width, width, panels, width, PLAIN, sums, 0.0, scratch,
             )  # fmt: skip
         for i in range(rows):
-            unpack_row(sums, i, rows, n, advance(G, i * units + first))
+            unpack_row(sums, i, rows, n, simd.advance(G, i * units + first))
 
 
 @inner
 def _gradient_over_examples(D, rows, A, units, m, G):
     """As `gradient`, with lanes that run over the examples."""
-    tile = stack_buffer(G, 16)
+    tile = simd.stack_buffer(G, 16)
     for k in range(rows * units):
-        put(G, k, 0)
+        simd.put(G, k, 0)
     for j in range(0, m, EXAMPLES_PER_SUM):
         examples = min(EXAMPLES_PER_SUM, m - j)
         for k in range(0, units, COLUMNS):
             for i in range(0, rows, DOT_HEIGHT):
                 dot_tile(
-                    advance(D, i * m + j), m, rows - i, 0, advance(A, k * m + j), m, units - k, 0, 1, examples,
-                    examples, tile, COLUMNS,
+                    simd.advance(D, i * m + j), m, rows - i, 0, simd.advance(A, k * m + j), m, units - k, 0, 1,
+                    examples, examples, tile, COLUMNS,
                 )  # fmt: skip
                 for r in range(min(DOT_HEIGHT, rows - i)):
                     for c in range(min(COLUMNS, units - k)):
                         at = (i + r) * units + k + c
-                        put(G, at, get(G, at) + get(tile, r * COLUMNS + c))
+                        simd.put(G, at, simd.get(G, at) + simd.get(tile, r * COLUMNS + c))
 
 
 @inner
@@ -209,8 +197,8 @@ def gradient(table, D, rows, A, units, m, packed, G, scratch):
 @inner
 def bias_gradient(D, rows, m, scale, out):
     """out[i] = scale times the sum of row i of D."""
-    sums = stack_buffer(D, 16)
+    sums = simd.stack_buffer(D, 16)
     for i in range(0, rows, COLUMNS):
-        row_sums(advance(D, i * m), m, rows - i, 0, 1, m, m, sums)
+        row_sums(simd.advance(D, i * m), m, rows - i, 0, 1, m, m, sums)
         for r in range(min(COLUMNS, rows - i)):
-            put(out, i + r, scale * get(sums, r))
+            simd.put(out, i + r, scale * simd.get(sums, r))

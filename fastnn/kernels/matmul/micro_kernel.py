@@ -30,6 +30,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiler.host import JIT, LEVEL, TILES
+from fastnn.kernels.compiler.simd_llvm import _join, _prefetch, _splat
 
 # What the accumulators begin with.
 ZERO, BIAS, PARTIAL_SUM = 0, 1, 2
@@ -79,30 +80,17 @@ class _Emitter:
         return value
 
     def store(self, value, pointer):
-        instruction = self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer()))
-        instruction.align = self.align
+        self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer())).align = self.align
 
     def broadcast(self, pointer):
         return self.numbers(self.builder.load(pointer))
-
-    def prefetch(self, pointer):
-        i32, address = ir.IntType(32), ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [address, i32, i32, i32])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        arguments = [self.builder.bitcast(pointer, address), *(ir.Constant(i32, n) for n in (0, 3, 1))]
-        self.builder.call(function, arguments)
 
     def zero(self):
         return ir.Constant(self.vector, [0.0] * self.lanes if self.lanes > 1 else 0.0)
 
     def numbers(self, value):
         """A number that is known only when the tile runs, in every lane."""
-        if self.lanes == 1:
-            return value
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
+        return value if self.lanes == 1 else _splat(self.builder, value, self.lanes)
 
     def phis(self):
         return {cell: self.builder.phi(self.vector) for cell in self.cells}
@@ -187,41 +175,32 @@ def _emit_product(
     builder.branch(blocks["panel"])
     builder.position_at_end(blocks["panel"])
     panel, c, first, e = builder.phi(_I64), builder.phi(C.type), builder.phi(B.type), builder.phi(E.type)
-    for phi, value in ((panel, _constant(0)), (c, C), (first, B), (e, E)):
-        phi.add_incoming(value, before)
+    _join((panel, c, first, e), (_constant(0), C, B, E), before)
     seeds = _begin(emit, blocks, seed, c, ldc, bias, blocks["begin"])
 
     # One place for the sums to begin at, or LLVM writes the loop three times.
     builder.position_at_end(blocks["begin"])
     begun = emit.phis()
     for name, values in seeds.items():
-        for cell in emit.cells:
-            begun[cell].add_incoming(values[cell], blocks[name])
+        _join(begun.values(), values.values(), blocks[name])
     builder.branch(blocks["step"])
 
     builder.position_at_end(blocks["step"])
     step, a, b = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     sums = emit.phis()
-    for phi, value in ((step, _constant(0)), (a, A), (b, first)):
-        phi.add_incoming(value, blocks["begin"])
-    for cell in emit.cells:
-        sums[cell].add_incoming(begun[cell], blocks["begin"])
+    _join((step, a, b, *sums.values()), (_constant(0), A, first, *begun.values()), blocks["begin"])
     new = _multiply_add(emit, a, rs_a, b, sums)
     next_step = builder.add(step, _constant(1))
-    for phi, value in ((step, next_step), (a, emit.at(a, cs_a)), (b, emit.at(b, ldb))):
-        phi.add_incoming(value, blocks["step"])
-    for cell in emit.cells:
-        sums[cell].add_incoming(new[cell], blocks["step"])
+    _join((step, a, b), (next_step, emit.at(a, cs_a), emit.at(b, ldb)), blocks["step"])
+    _join(sums.values(), new.values(), blocks["step"])
     builder.cbranch(builder.icmp_signed("<", next_step, k), blocks["step"], blocks["end"])
 
     builder.position_at_end(blocks["end"])
     _finish(emit, new, epilogue, c, ldc, e, keep, blocks["next"])
     builder.position_at_end(blocks["next"])
     next_panel = builder.add(panel, _constant(1))
-    for phi, value in ((panel, next_panel), (first, emit.at(first, b_panel))):
-        phi.add_incoming(value, blocks["next"])
-    for phi, value in ((c, emit.at(c, c_panel)), (e, emit.at(e, c_panel))):
-        phi.add_incoming(value, blocks["next"])
+    _join((panel, first), (next_panel, emit.at(first, b_panel)), blocks["next"])
+    _join((c, e), (emit.at(c, c_panel), emit.at(e, c_panel)), blocks["next"])
     builder.cbranch(builder.icmp_signed("<", next_panel, panels), blocks["panel"], done)
     builder.position_at_end(done)
 
@@ -235,10 +214,8 @@ def _emit_sum(emit, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, *
     builder.position_at_end(blocks["panel"])
     panel, panel_A, panel_B = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     panel_sums = emit.phis()
-    for phi, value in ((panel, _constant(0)), (panel_A, A), (panel_B, B)):
-        phi.add_incoming(value, before)
-    for cell in emit.cells:
-        panel_sums[cell].add_incoming(emit.zero(), before)
+    _join((panel, panel_A, panel_B), (_constant(0), A, B), before)
+    _join(panel_sums.values(), (emit.zero() for _ in emit.cells), before)
     next_panel = builder.add(panel, _constant(1))
     is_last = builder.icmp_signed("==", next_panel, panels)
     steps = builder.select(is_last, last_k, k)
@@ -253,7 +230,7 @@ def _emit_sum(emit, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, *
         start = builder.mul(builder.add(first, _constant(i)), ahead_row)
         for array in arrays:
             for line in range(emit.row_bytes // 64):
-                emit.prefetch(emit.at(array, builder.add(start, _constant(line * 64 // emit.align))))
+                _prefetch(builder, emit.at(array, builder.add(start, _constant(line * 64 // emit.align))))
     builder.branch(blocks["begin"])
     builder.position_at_end(blocks["begin"])
     builder.branch(blocks["step"])
@@ -261,26 +238,20 @@ def _emit_sum(emit, C, ldc, A, rs_a, cs_a, a_panel, B, ldb, panels, k, last_k, *
     builder.position_at_end(blocks["step"])
     step, a, b = builder.phi(_I64), builder.phi(A.type), builder.phi(B.type)
     sums = emit.phis()
-    for phi, value in ((step, _constant(0)), (a, panel_A), (b, panel_B)):
-        phi.add_incoming(value, blocks["begin"])
-    for cell in emit.cells:
-        sums[cell].add_incoming(panel_sums[cell], blocks["begin"])
+    _join((step, a, b), (_constant(0), panel_A, panel_B), blocks["begin"])
+    _join(sums.values(), panel_sums.values(), blocks["begin"])
     # A panel's rows of A lie together; the next panel's come from far away while this one is summed: without this
     # dW of 784 x 512 in float64 reaches 52 % of the processor's multiply-adds, with it 90.
-    emit.prefetch(emit.at(panel_A, builder.add(a_panel, builder.mul(step, _constant(64 // emit.align)))))
+    _prefetch(builder, emit.at(panel_A, builder.add(a_panel, builder.mul(step, _constant(64 // emit.align)))))
     new = _multiply_add(emit, a, rs_a, b, sums)
     next_step, next_b = builder.add(step, _constant(1)), emit.at(b, ldb)
-    for phi, value in ((step, next_step), (a, emit.at(a, cs_a)), (b, next_b)):
-        phi.add_incoming(value, blocks["step"])
-    for cell in emit.cells:
-        sums[cell].add_incoming(new[cell], blocks["step"])
+    _join((step, a, b), (next_step, emit.at(a, cs_a), next_b), blocks["step"])
+    _join(sums.values(), new.values(), blocks["step"])
     builder.cbranch(builder.icmp_signed("<", next_step, steps), blocks["step"], blocks["next"])
 
     builder.position_at_end(blocks["next"])
-    for phi, value in ((panel, next_panel), (panel_A, emit.at(panel_A, a_panel)), (panel_B, next_b)):
-        phi.add_incoming(value, blocks["next"])
-    for cell in emit.cells:
-        panel_sums[cell].add_incoming(new[cell], blocks["next"])
+    _join((panel, panel_A, panel_B), (next_panel, emit.at(panel_A, a_panel), next_b), blocks["next"])
+    _join(panel_sums.values(), new.values(), blocks["next"])
     builder.cbranch(is_last, blocks["end"], blocks["panel"])
     builder.position_at_end(blocks["end"])
     for i, j in emit.cells:

@@ -3,18 +3,7 @@
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Numbers, inner, op
 from fastnn.kernels.compiler.simd import advance, call, lanes_of, load, load_part, number_like, store
-from fastnn.kernels.matmul.micro_kernel import (
-    BROAD,
-    BROAD_HEIGHTS,
-    HEIGHTS,
-    PARTIAL_SUM,
-    PLAIN,
-    WIDE,
-    broad_tile,
-    registers_lanes,
-    single_tile,
-    wide_tile,
-)
+from fastnn.kernels.matmul import micro_kernel as tiles
 
 # Steps of the sum after which the next rows are begun: a panel's part, 32 KB, stays in the L2 cache. Of few
 # panels longer parts do, which saves partial sums: W A of 512 x 784 for 4 panels (float64) gains 3 %.
@@ -29,8 +18,8 @@ LONG, MANY = 64, 8
 COPIED_VECTORS = 4
 COPY_VECTORS = COPIED_VECTORS * (DEPTH_BLOCK + 16)
 
-H0, H1, H2, H3 = HEIGHTS
-BROAD_HEIGHT, _ = BROAD_HEIGHTS
+H0, H1, H2, H3 = tiles.HEIGHTS
+BROAD_HEIGHT, _ = tiles.BROAD_HEIGHTS
 
 # Broad tiles are for no more rows, or for no longer sums.
 FEW_ROWS, SHORT = 4, 8
@@ -76,7 +65,7 @@ def product(
     epilogue, E, keep: what becomes of the sums, see `micro_kernel`; E lies as C does.
     copy: room for COPY_VECTORS vectors, where A is read by columns (`rs_a` 1, `cs_a` more).
     """
-    lanes = registers_lanes(C)
+    lanes = tiles.registers_lanes(C)
     keep_ = number_like(C, keep)
     # Rows are read where they lie. Columns, one step of a large matrix from the next, come from far away, and steps a
     # multiple of 1024 bytes apart share their cache sets: read for many panels they are worth a copy, with which
@@ -93,8 +82,8 @@ def product(
     # Not a range, which divides by its step.
     while p < k:
         steps = min(block, k - p)
-        begin = seed if p == 0 else PARTIAL_SUM
-        end = epilogue if p + steps == k else PLAIN
+        begin = seed if p == 0 else tiles.PARTIAL_SUM
+        end = epilogue if p + steps == k else tiles.PLAIN
         i = 0
         while i < rows:
             height = tile_height(rows - i)
@@ -107,8 +96,8 @@ def product(
                 a = advance(copy, at_row // H0 * tile + at_row % H0)
                 a_row, a_step = 1, H0
             c, b, e = advance(C, i * ldc), advance(B, p * ldb), advance(E, i * ldc)
-            for j in range(0, width, WIDE * lanes):
-                wide_tile(
+            for j in range(0, width, tiles.WIDE * lanes):
+                tiles.wide_tile(
                     height, advance(c, j), c_panel, ldc, begin, first, a, a_row, a_step, advance(b, j), b_panel, ldb,
                     panels, steps, end, advance(e, j), keep_,
                 )  # fmt: skip
@@ -127,7 +116,7 @@ def product_of_one(
     while i < rows:
         height = tile_height(rows - i)
         c, first, a, e = advance(C, i), advance(bias, i), advance(A, i * rs_a), advance(E, i)
-        single_tile(height, c, 1, 1, seed, first, a, rs_a, cs_a, B, 1, 1, 1, k, epilogue, e, keep_)
+        tiles.single_tile(height, c, 1, 1, seed, first, a, rs_a, cs_a, B, 1, 1, 1, k, epilogue, e, keep_)
         i += height
 
 
@@ -137,12 +126,12 @@ def broad_product(
     B: Numbers, spans: int, epilogue: int, E: Numbers, keep: float,
 ):  # fmt: skip
     """As `product`, where C, B and E are one panel `columns` wide: for its first `spans` times BROAD registers."""
-    span, keep_ = BROAD * registers_lanes(C), number_like(C, keep)
+    span, keep_ = tiles.BROAD * tiles.registers_lanes(C), number_like(C, keep)
     i = 0
     while i < rows:
         height = BROAD_HEIGHT if rows - i >= BROAD_HEIGHT else 1
         c, a, first, e = advance(C, i * columns), advance(A, i * rs_a), advance(bias, i), advance(E, i * columns)
-        broad_tile(
+        tiles.broad_tile(
             height, c, span, columns, seed, first, a, rs_a, cs_a, B, span, columns, spans, k, epilogue, e, keep_
         )  # fmt: skip
         i += height
@@ -173,7 +162,7 @@ def multiply_blocks(table, C, seed, bias, A, rs_a, cs_a, rows, k, B, blocks, wid
         return
     columns, done = blocks * width, 0
     if rows <= FEW_ROWS or k <= SHORT:
-        span = BROAD * registers_lanes(C)
+        span = tiles.BROAD * tiles.registers_lanes(C)
         spans = columns // span
         if spans > 0:
             call(

@@ -8,22 +8,8 @@ width alone, so that the bits do not depend on the threads.
 import numpy as np
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.policy import Numbers, Table, inner, op
-from fastnn.kernels.compiler.simd import (
-    advance,
-    call,
-    fma,
-    get,
-    lanes_of,
-    load_part,
-    numbers_at,
-    pointer_at,
-    put,
-    splat,
-    store,
-    store_part,
-    total,
-)
 from fastnn.kernels.matmul.dots import COLUMNS as DOT_COLUMNS
 from fastnn.kernels.matmul.dots import DOT_HEIGHT, dot_tile, row_sums
 from fastnn.kernels.matmul.gather import packed_width
@@ -69,42 +55,42 @@ def _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot,
     slot: the tile's entry of WEIGHT_SUMSQ and GRAD_SUMSQ.
     begun, ends: whether chunks of the mini-batch came before this one; whether it is the last.
     """
-    settings, reals = pointer_at(table, at.SETTINGS, np.int64), pointer_at(table, at.REALS, np.float64)
-    fused = ends != 0 and get(settings, at.FUSED) != 0
-    l2_scale = get(at.step_reals_of(table, thread), at.L2_SCALE) if decayed != 0 and ends != 0 else 0.0
-    clipped = get(reals, at.CLIP) > 0.0
+    settings, reals = simd.pointer_at(table, at.SETTINGS, np.int64), simd.pointer_at(table, at.REALS, np.float64)
+    fused = ends != 0 and simd.get(settings, at.FUSED) != 0
+    l2_scale = simd.get(at.step_reals_of(table, thread), at.L2_SCALE) if decayed != 0 and ends != 0 else 0.0
+    clipped = simd.get(reals, at.CLIP) > 0.0
     if begun != 0 or l2_scale != 0.0 or not fused:
-        lanes = lanes_of(tile)
-        theta, grads = numbers_at(table, at.THETA, tile), numbers_at(table, at.GRADS, tile)
-        weight_sumsq, grad_sumsq = splat(tile, 0), splat(tile, 0)
+        lanes = simd.lanes_of(tile)
+        theta, grads = simd.numbers_at(table, at.THETA, tile), simd.numbers_at(table, at.GRADS, tile)
+        weight_sumsq, grad_sumsq = simd.splat(tile, 0), simd.splat(tile, 0)
         for r in range(rows):
             for j in range(0, n, lanes):
                 i, k = start + r * row + j, n - j
-                g = load_part(tile, r * tile_row + j, k)
+                g = simd.load_part(tile, r * tile_row + j, k)
                 if begun != 0:
-                    g = load_part(grads, i, k) + g
+                    g = simd.load_part(grads, i, k) + g
                 if l2_scale != 0.0:
-                    w = load_part(theta, i, k)
-                    g = fma(w, l2_scale, g)
-                    weight_sumsq = fma(w, w, weight_sumsq)
+                    w = simd.load_part(theta, i, k)
+                    g = simd.fma(w, l2_scale, g)
+                    weight_sumsq = simd.fma(w, w, weight_sumsq)
                 if clipped:
-                    grad_sumsq = fma(g, g, grad_sumsq)
+                    grad_sumsq = simd.fma(g, g, grad_sumsq)
                 if fused:
-                    store(tile, r * tile_row + j, g)
+                    simd.store(tile, r * tile_row + j, g)
                 else:
-                    store_part(grads, i, g, k)
+                    simd.store_part(grads, i, g, k)
         if l2_scale != 0.0:
-            put(pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot, np.float64(total(weight_sumsq)))
+            simd.put(simd.pointer_at(table, at.WEIGHT_SUMSQ, np.float64), slot, np.float64(simd.total(weight_sumsq)))
         if clipped:
-            put(pointer_at(table, at.GRAD_SUMSQ, np.float64), slot, np.float64(total(grad_sumsq)))
+            simd.put(simd.pointer_at(table, at.GRAD_SUMSQ, np.float64), slot, np.float64(simd.total(grad_sumsq)))
 
 
 @inner
 def _settle(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends):
     """Complete the gradients of a tile, as `_complete`, and update its parameters unless they have to wait."""
     _complete(table, thread, tile, tile_row, start, row, rows, n, decayed, slot, begun, ends)
-    if ends != 0 and get(pointer_at(table, at.SETTINGS, np.int64), at.FUSED) != 0:
-        call(table, at.UPDATE, table, thread, tile, tile_row, start, row, rows, n, decayed)
+    if ends != 0 and simd.get(simd.pointer_at(table, at.SETTINGS, np.int64), at.FUSED) != 0:
+        simd.call(table, at.UPDATE, table, thread, tile, tile_row, start, row, rows, n, decayed)
 
 
 @op
@@ -118,24 +104,29 @@ def gradient_over_inputs(
     count: examples in the chunk.
     begun, ends: whether chunks of the mini-batch came before this one; whether it is the last.
     """
-    settings = pointer_at(table, at.SETTINGS, np.int64)
+    settings = simd.pointer_at(table, at.SETTINGS, np.int64)
     record, below = at.record_of(table, layer), at.record_of(table, layer - 1)
-    n_in, n_out = get(below, at.UNITS), get(record, at.UNITS)
-    start, slot = get(record, at.WEIGHTS_AT), get(record, at.SUMSQ_AT)
-    width, chunk = get(settings, at.WIDTH), get(settings, at.CHUNK)
-    d_panel = get(record, at.ROWS) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
-    A = advance(numbers_at(table, at.PACKED, like), get(below, at.PACKED_AT))
-    tiles = advance(
-        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    n_in, n_out = simd.get(below, at.UNITS), simd.get(record, at.UNITS)
+    start, slot = simd.get(record, at.WEIGHTS_AT), simd.get(record, at.SUMSQ_AT)
+    width, chunk = simd.get(settings, at.WIDTH), simd.get(settings, at.CHUNK)
+    d_panel = simd.get(record, at.ROWS) * width
+    D = simd.advance(simd.numbers_at(table, at.DELTAS, like), simd.get(record, at.DELTAS_AT))
+    A = simd.advance(simd.numbers_at(table, at.PACKED, like), simd.get(below, at.PACKED_AT))
+    tiles = simd.advance(
+        simd.numbers_at(table, at.SCRATCH, like),
+        thread * simd.get(settings, at.SCRATCH_SIZE) + simd.get(settings, at.TILE_IN),
     )
     wide = packed_width(like)
     tiles_row = PACKED_GROUP * wide
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
-    fused = ends != 0 and get(settings, at.FUSED) != 0
-    adaptive = get(settings, at.ADAPTIVE) != 0
-    theta, v, s = numbers_at(table, at.THETA, like), numbers_at(table, at.V, like), numbers_at(table, at.S, like)
+    fused = ends != 0 and simd.get(settings, at.FUSED) != 0
+    adaptive = simd.get(settings, at.ADAPTIVE) != 0
+    theta, v, s = (
+        simd.numbers_at(table, at.THETA, like),
+        simd.numbers_at(table, at.V, like),
+        simd.numbers_at(table, at.S, like),
+    )
     columns, groups = (n_in + wide - 1) // wide, (n_out + GROUP_ROWS - 1) // GROUP_ROWS
     begin = 0
     for item in range(lo, hi):
@@ -145,19 +136,19 @@ def gradient_over_inputs(
         place, first = within % size, within // size * GROUP_ROWS
         rows = min(GROUP_ROWS, n_out - first)
         column = group * PACKED_GROUP + place
-        a, tile = advance(A, column * chunk * wide), advance(tiles, place * wide)
+        a, tile = simd.advance(A, column * chunk * wide), simd.advance(tiles, place * wide)
         n = min(wide, n_in - column * wide)
         here = start + first * n_in + column * wide
         i = 0
         while i < rows:
             height = tile_height(rows - i)
-            d = advance(D, (first + i) * width)
-            x = advance(theta, here + i * n_in)
-            y, z = (advance(v, here + i * n_in), advance(s, here + i * n_in)) if adaptive else (x, x)
+            d = simd.advance(D, (first + i) * width)
+            x = simd.advance(theta, here + i * n_in)
+            y, z = (simd.advance(v, here + i * n_in), simd.advance(s, here + i * n_in)) if adaptive else (x, x)
             for j in range(0, wide, WIDE * registers_lanes(tile)):
                 sum_tile(
-                    height, advance(tile, i * tiles_row + j), tiles_row, d, width, 1, d_panel, advance(a, j), wide,
-                    panels, width, last, advance(x, j), advance(y, j), advance(z, j), n_in,
+                    height, simd.advance(tile, i * tiles_row + j), tiles_row, d, width, 1, d_panel, simd.advance(a, j),
+                    wide, panels, width, last, simd.advance(x, j), simd.advance(y, j), simd.advance(z, j), n_in,
                 )  # fmt: skip
             i += height
         _complete(table, thread, tile, tiles_row, here, n_in, rows, n, 1, slot + item, begun, ends)
@@ -166,8 +157,8 @@ def gradient_over_inputs(
             begin = place
         if fused and (item == hi - 1 or place == size - 1):
             left = (place - begin) * wide
-            call(
-                table, at.UPDATE, table, thread, advance(tiles, begin * wide), tiles_row, here - left, n_in, rows,
+            simd.call(
+                table, at.UPDATE, table, thread, simd.advance(tiles, begin * wide), tiles_row, here - left, n_in, rows,
                 left + n, 1,
             )  # fmt: skip
 
@@ -177,16 +168,17 @@ def gradient_over_examples(
     table: Table, like: Numbers, thread: int, layer: int, lo: int, hi: int, count: int, begun: int, ends: int
 ):
     """As `gradient_over_inputs`, with lanes that run over the examples, and tiles of `tiles_over_examples`."""
-    settings = pointer_at(table, at.SETTINGS, np.int64)
+    settings = simd.pointer_at(table, at.SETTINGS, np.int64)
     record, below = at.record_of(table, layer), at.record_of(table, layer - 1)
-    n_in, n_out = get(below, at.UNITS), get(record, at.UNITS)
-    start, slot = get(record, at.WEIGHTS_AT), get(record, at.SUMSQ_AT)
-    width = get(settings, at.WIDTH)
-    a_panel, d_panel = get(below, at.ROWS) * width, get(record, at.ROWS) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
-    A = advance(numbers_at(table, at.ACTS, like), get(below, at.ACTS_AT))
-    tile = advance(
-        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    n_in, n_out = simd.get(below, at.UNITS), simd.get(record, at.UNITS)
+    start, slot = simd.get(record, at.WEIGHTS_AT), simd.get(record, at.SUMSQ_AT)
+    width = simd.get(settings, at.WIDTH)
+    a_panel, d_panel = simd.get(below, at.ROWS) * width, simd.get(record, at.ROWS) * width
+    D = simd.advance(simd.numbers_at(table, at.DELTAS, like), simd.get(record, at.DELTAS_AT))
+    A = simd.advance(simd.numbers_at(table, at.ACTS, like), simd.get(below, at.ACTS_AT))
+    tile = simd.advance(
+        simd.numbers_at(table, at.SCRATCH, like),
+        thread * simd.get(settings, at.SCRATCH_SIZE) + simd.get(settings, at.TILE_IN),
     )
     tile_row = packed_width(like)
     panels = (count + width - 1) // width
@@ -196,9 +188,9 @@ def gradient_over_examples(
         first, at_column = item // columns * DOT_ROWS, item % columns * tile_row
         rows, n = min(DOT_ROWS, n_out - first), min(tile_row, n_in - at_column)
         for k in range(0, n, DOT_COLUMNS):
-            a, left = advance(A, (at_column + k) * width), n - k
+            a, left = simd.advance(A, (at_column + k) * width), n - k
             for i in range(0, rows, DOT_HEIGHT):
-                d, cell = advance(D, (first + i) * width), advance(tile, i * tile_row + k)
+                d, cell = simd.advance(D, (first + i) * width), simd.advance(tile, i * tile_row + k)
                 dot_tile(d, width, rows - i, d_panel, a, width, left, a_panel, panels, width, last, cell, tile_row)
         here = start + first * n_in + at_column
         _settle(table, thread, tile, tile_row, here, n_in, rows, n, 1, slot + item, begun, ends)
@@ -212,13 +204,14 @@ def bias_gradient(
 
     `slot` is the first group's entry of the sums of squares; the other arguments are as in `gradient_over_inputs`.
     """
-    settings, record = pointer_at(table, at.SETTINGS, np.int64), at.record_of(table, layer)
-    n_out, start = get(record, at.UNITS), get(record, at.BIASES_AT)
-    width = get(settings, at.WIDTH)
-    d_panel = get(record, at.ROWS) * width
-    D = advance(numbers_at(table, at.DELTAS, like), get(record, at.DELTAS_AT))
-    tile = advance(
-        numbers_at(table, at.SCRATCH, like), thread * get(settings, at.SCRATCH_SIZE) + get(settings, at.TILE_IN)
+    settings, record = simd.pointer_at(table, at.SETTINGS, np.int64), at.record_of(table, layer)
+    n_out, start = simd.get(record, at.UNITS), simd.get(record, at.BIASES_AT)
+    width = simd.get(settings, at.WIDTH)
+    d_panel = simd.get(record, at.ROWS) * width
+    D = simd.advance(simd.numbers_at(table, at.DELTAS, like), simd.get(record, at.DELTAS_AT))
+    tile = simd.advance(
+        simd.numbers_at(table, at.SCRATCH, like),
+        thread * simd.get(settings, at.SCRATCH_SIZE) + simd.get(settings, at.TILE_IN),
     )
     panels = (count + width - 1) // width
     last = count - (panels - 1) * width
@@ -227,9 +220,9 @@ def bias_gradient(
         rows = min(BIAS_ROWS, n_out - first)
         if width == 1:
             for i in range(rows):
-                put(tile, i, get(D, first + i))
+                simd.put(tile, i, simd.get(D, first + i))
         else:
             for i in range(0, rows, 4):
-                d = advance(D, (first + i) * width)
-                row_sums(d, width, rows - i, d_panel, panels, width, last, advance(tile, i))
+                d = simd.advance(D, (first + i) * width)
+                row_sums(d, width, rows - i, d_panel, panels, width, last, simd.advance(tile, i))
         _settle(table, thread, tile, rows, start + first, rows, 1, rows, 0, slot + item, begun, ends)

@@ -5,11 +5,16 @@ and a parallel caller were seen to differ in speed and in bits.
 """
 
 from numba import prange
+from numba.core import types
 
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import kernel, parallel_kernel
 from fastnn.kernels.compiler.simd import call, pointer, put_address
+from fastnn.kernels.compiler.together import Job
+
+# The numba type of a table.
+TABLE = types.Array(types.uintp, 1, "C")
 
 
 def _tuple_itself(table):
@@ -39,3 +44,11 @@ def one(entry, table, x, out):
     put_address(table, at.X, x)
     put_address(table, at.OUT, out)
     call(_table_pointer(entry), 0, _table_pointer(table), 0, 1)
+
+
+def jobs(teams):
+    """Return what there is to compile for bodies of training, with the way into teams of threads or without."""
+    found = [Job(serial, (TABLE, TABLE))]
+    if teams:
+        found.append(Job(parallel, (TABLE, TABLE, types.int64)))
+    return found

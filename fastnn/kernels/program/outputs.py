@@ -3,24 +3,9 @@
 import numpy as np
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.policy import Doubles, Numbers, Table, inner, op
-from fastnn.kernels.compiler.simd import (
-    advance,
-    call,
-    get,
-    lanes_of,
-    load,
-    load_part,
-    number_like,
-    numbers_at,
-    pointer_at,
-    put,
-    splat,
-    stack_buffer,
-    store_part,
-    total,
-)
-from fastnn.kernels.formulas.losses import SIGMOID, output_delta_panel, output_loss_panel, output_panel
+from fastnn.kernels.formulas.losses import output_delta_panel, output_loss_panel, output_panel, weigh_panel
 
 # Losses of the user's own that are computed at a time.
 USER_LOSSES = 64
@@ -29,11 +14,11 @@ USER_LOSSES = 64
 @op
 def sum_terms(terms: Numbers, size: int, result: Doubles):
     """result += the sum of `size` losses: a sum in every lane of a vector, added as a tree."""
-    lanes = lanes_of(terms)
-    sums = splat(terms, 0)
+    lanes = simd.lanes_of(terms)
+    sums = simd.splat(terms, 0)
     for j in range(0, size, lanes):
-        sums = sums + load_part(terms, j, size - j)
-    put(result, 0, get(result, 0) + np.float64(total(sums)))
+        sums = sums + simd.load_part(terms, j, size - j)
+    simd.put(result, 0, simd.get(result, 0) + np.float64(simd.total(sums)))
 
 
 @op
@@ -46,50 +31,46 @@ def deliver(
     count: how many examples they hold.
     out, out_unit, out_example: results; numbers from a unit, from an example to the next.
     """
-    lanes = lanes_of(out)
+    lanes = simd.lanes_of(out)
     for begin in range(0, count, width):
-        here = advance(panels, begin // width * stride)
+        here = simd.advance(panels, begin // width * stride)
         examples = min(width, count - begin)
         for i in range(units):
             if width == 1 or out_example != 1:
                 for t in range(examples):
-                    put(out, i * out_unit + (begin + t) * out_example, get(here, i * width + t))
+                    simd.put(out, i * out_unit + (begin + t) * out_example, simd.get(here, i * width + t))
             else:
                 for t in range(0, examples, lanes):
-                    store_part(out, i * out_unit + begin + t, load(here, i * width + t), examples - t)
+                    simd.store_part(out, i * out_unit + begin + t, simd.load(here, i * width + t), examples - t)
 
 
 @op
 def output_only(code: int, a: Numbers, n_y: int, width: int, panels: int):
     """A = output(Z), in place."""
     for panel in range(panels):
-        output_panel(code, advance(a, panel * n_y * width), n_y, width)
+        output_panel(code, simd.advance(a, panel * n_y * width), n_y, width)
 
 
 @inner
 def _user_loss_panel(table, output, a, n_y, width, count, y, weights, weighted, scale, dz, terms):
     """As `output_loss_panel`, by the user's own loss in `table`; `a` are the sums, then outputs, and `y` targets."""
     output_panel(output, a, n_y, width)
-    losses = stack_buffer(a, USER_LOSSES)
+    losses = simd.stack_buffer(a, USER_LOSSES)
     for t in range(count):
-        put(terms, t, 0)
+        simd.put(terms, t, 0)
     for i in range(n_y):
         row = i * width
         for begin in range(0, count, USER_LOSSES):
             end, at_begin = min(begin + USER_LOSSES, count), row + begin
-            call(
-                pointer_at(table, at.USER_LOSS, np.uintp), 0, advance(a, at_begin), advance(y, at_begin), end - begin,
-                losses, advance(dz, at_begin),
+            simd.call(
+                simd.pointer_at(table, at.USER_LOSS, np.uintp), 0, simd.advance(a, at_begin), simd.advance(y, at_begin),
+                end - begin, losses, simd.advance(dz, at_begin),
             )  # fmt: skip
             for t in range(begin, end):
-                factor = get(weights, t) if weighted else number_like(a, 1.0)
-                put(terms, t, get(terms, t) + get(losses, t - begin) * factor)
-                slope = get(dz, row + t) * scale * factor
-                if output == SIGMOID:
-                    slope = slope * get(a, row + t) * (number_like(a, 1.0) - get(a, row + t))
-                put(dz, row + t, slope)
-        for t in range(count, width):
-            put(dz, row + t, 0)
+                simd.put(terms, t, simd.get(terms, t) + simd.get(losses, t - begin))
+                simd.put(dz, row + t, simd.get(dz, row + t) * scale)
+    output_delta_panel(output, a, dz, n_y, width)
+    weigh_panel(n_y, width, count, weights, weighted, dz, terms, True)
 
 
 @op
@@ -105,19 +86,19 @@ def output_loss(
     n_y, width, panels, count: size and number of the panels; how many of their columns are examples.
     scale: 1 / the mini-batch's sum of weights, which makes dZ that of a mean.
     """
-    settings = pointer_at(table, at.SETTINGS, np.int64)
-    output, loss = get(settings, at.OUTPUT), get(settings, at.LOSS)
-    weighted, with_delta = get(settings, at.WEIGHTED) != 0, get(settings, at.TASK) != at.EVALUATE
-    smoothing = number_like(a, get(pointer_at(table, at.REALS, np.float64), at.SMOOTHING))
-    scale_ = number_like(a, scale)
+    settings = simd.pointer_at(table, at.SETTINGS, np.int64)
+    output, loss = simd.get(settings, at.OUTPUT), simd.get(settings, at.LOSS)
+    weighted, with_delta = simd.get(settings, at.WEIGHTED) != 0, simd.get(settings, at.TASK) != at.EVALUATE
+    smoothing = simd.number_like(a, simd.get(simd.pointer_at(table, at.REALS, np.float64), at.SMOOTHING))
+    scale_ = simd.number_like(a, scale)
     if n_y == 1 and loss != at.USERS_OWN:
         # Panels of one row lie one behind the other: a row as long as all of them.
         width, panels = width * panels, 1
     for panel in range(panels):
         start = panel * n_y * width
         examples = min(width, count - panel * width)
-        z, targets, deltas = advance(a, start), advance(y, start), advance(dz, start)
-        weights_, losses = advance(weights, panel * width), advance(terms, panel * width)
+        z, targets, deltas = simd.advance(a, start), simd.advance(y, start), simd.advance(dz, start)
+        weights_, losses = simd.advance(weights, panel * width), simd.advance(terms, panel * width)
         if loss == at.USERS_OWN:
             _user_loss_panel(
                 table, output, z, n_y, width, examples, targets, weights_, weighted, scale_, deltas, losses
@@ -137,18 +118,18 @@ def output_delta(table: Table, a: Numbers, dz: Numbers, n_y: int, width: int, pa
     a, dz, n_y, width, panels: consecutive panels [n_y][width] of outputs and of dZ; how many there are.
     first, count: the first example, counted in dA; how many examples there are.
     """
-    settings = pointer_at(table, at.SETTINGS, np.int64)
-    da, m = numbers_at(table, at.DA, a), get(settings, at.M)
+    settings = simd.pointer_at(table, at.SETTINGS, np.int64)
+    da, m = simd.numbers_at(table, at.DA, a), simd.get(settings, at.M)
     for panel in range(panels):
-        z, deltas = advance(a, panel * n_y * width), advance(dz, panel * n_y * width)
+        z, deltas = simd.advance(a, panel * n_y * width), simd.advance(dz, panel * n_y * width)
         examples = min(width, count - panel * width)
         for i in range(n_y):
             for t in range(width):
                 if t < examples:
-                    put(deltas, i * width + t, get(da, i * m + first + panel * width + t))
+                    simd.put(deltas, i * width + t, simd.get(da, i * m + first + panel * width + t))
                 else:
-                    put(deltas, i * width + t, 0)
-        output_delta_panel(get(settings, at.OUTPUT), z, deltas, n_y, width)
+                    simd.put(deltas, i * width + t, 0)
+        output_delta_panel(simd.get(settings, at.OUTPUT), z, deltas, n_y, width)
         for i in range(n_y):
             for t in range(examples, width):
-                put(deltas, i * width + t, 0)
+                simd.put(deltas, i * width + t, 0)

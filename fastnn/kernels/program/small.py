@@ -10,21 +10,9 @@ A panel is `blocks` blocks of examples side by side, `columns` in all: [unit][co
 import numpy as np
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.policy import Numbers, Table, inner, op
-from fastnn.kernels.compiler.simd import (
-    advance,
-    bytes_at,
-    call,
-    get,
-    integer_at,
-    lanes_of,
-    numbers_at,
-    pointer_at,
-    put,
-    splat,
-    stack_buffer,
-    store,
-)
+from fastnn.kernels.compiler.simd import advance, call, get, numbers_at, pointer_at, put
 from fastnn.kernels.formulas.activations import RELU
 from fastnn.kernels.matmul.gather import pack
 from fastnn.kernels.matmul.micro_kernel import BIAS, PARTIAL_SUM, PLAIN, RECTIFY, RELU_SLOPE, SLOPE, ZERO
@@ -39,8 +27,8 @@ from fastnn.kernels.program.update import APPLY, REDUCE
 @inner
 def _write_ones(acts, units, columns):
     """A row of ones behind a layer's activations: summed against it, dZ gives db."""
-    for j in range(0, columns, lanes_of(acts)):
-        store(acts, units * columns + j, splat(acts, 1))
+    for j in range(0, columns, simd.lanes_of(acts)):
+        simd.store(acts, units * columns + j, simd.splat(acts, 1))
 
 
 @inner
@@ -62,7 +50,7 @@ def _input(table, thread, x, packed, targets, factors, first, position, examples
     if get(record, at.THRESHOLD) > 0:
         drop(table, 0, record, x, x, 0, columns, position, step)
         if over_inputs:
-            pack(table, x, units, columns, packed, columns, 2 * lanes_of(x), 1)
+            pack(table, x, units, columns, packed, columns, 2 * simd.lanes_of(x), 1)
     if columns > 1 and not over_inputs:
         _write_ones(x, units, columns)
 
@@ -88,15 +76,16 @@ def _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, 
     )  # fmt: skip
     if is_last:
         return
-    with_slopes = 0 if is_relu else 1
-    slopes = acts if is_relu else advance(scratch, get(record, at.SLOPES_AT))
-    activate_layer(table, layer, record, acts, n_out * columns, slopes, with_slopes)
+    slopes, with_slopes = acts, 0
+    if not is_relu:
+        slopes, with_slopes = advance(scratch, get(record, at.SLOPES_AT)), 1
+        activate_layer(table, layer, record, acts, n_out * columns, slopes, with_slopes)
     if get(record, at.THRESHOLD) > 0:
         drop(table, layer, record, acts, slopes, with_slopes, columns, position, step)
     if columns > 1:
         if get(record, at.OVER_INPUTS) != 0:
             packed = advance(scratch, get(record, at.PACKED_AT))
-            pack(table, acts, n_out, columns, packed, columns, 2 * lanes_of(acts), 1)
+            pack(table, acts, n_out, columns, packed, columns, 2 * simd.lanes_of(acts), 1)
         else:
             _write_ones(acts, n_out, columns)
 
@@ -117,7 +106,7 @@ def _backward_layer(table, scratch, theta, layer, record, below, blocks, width):
         table, deltas, ZERO, weights, weights, 1, n_in, n_in, n_out,
         advance(scratch, get(record, at.DELTAS_AT)), blocks, width,
         RELU_SLOPE if relu else SLOPE, factors, keep,
-        advance(scratch, integer_at(table, at.SETTINGS, at.TILE_IN)),
+        advance(scratch, simd.integer_at(table, at.SETTINGS, at.TILE_IN)),
     )  # fmt: skip
 
 
@@ -134,11 +123,11 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     scale: 1 / the mini-batch's sum of weights.
     step: of training.
     """
-    depth, wide = get(settings, at.DEPTH), 2 * lanes_of(theta)
+    depth, wide = get(settings, at.DEPTH), 2 * simd.lanes_of(theta)
     width = 1 if get(settings, at.WIDTH) == 1 else wide
     blocks = 1 if width == 1 else (examples + wide - 1) // wide
     columns = blocks * width
-    tile = stack_buffer(theta, TILE_SIZE)
+    tile = simd.stack_buffer(theta, TILE_SIZE)
     # A mini-batch of all examples is gathered in the first step of a run, and stays where it is; otherwise every thread
     # has room for one panel.
     packed_once = get(settings, at.PACKED_ONCE) != 0
@@ -152,8 +141,9 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     if not packed_once or step == get(settings, at.STEP):
         _input(table, thread, x, packed_x, targets, factors, first, position, examples, columns, step)
     below, n_in = x, n_x
+    record = inputs
     for layer in range(1, depth + 1):
-        record = at.record_of(table, layer)
+        record = advance(record, at.RECORD)
         _forward_layer(table, settings, scratch, theta, layer, record, below, n_in, blocks, width, position, step)
         below, n_in = advance(scratch, get(record, at.ACTS_AT)), get(record, at.UNITS)
     kept = get(settings, at.TERMS_KEPT) != 0
@@ -165,7 +155,7 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
     if not kept:
         call(table, at.SUM_TERMS, terms, examples, loss)
     for layer in range(depth, 0, -1):
-        record, lower = at.record_of(table, layer), at.record_of(table, layer - 1)
+        lower = advance(inputs, (layer - 1) * at.RECORD)
         A, packed = x, packed_x
         if layer > 1:
             A, packed = advance(scratch, get(lower, at.ACTS_AT)), advance(scratch, get(lower, at.PACKED_AT))
@@ -173,6 +163,7 @@ def _panel(table, settings, scratch, theta, grads, loss, seed, thread, first, po
         if layer > 1:
             # Takes the place of the activations, or of the slopes.
             _backward_layer(table, scratch, theta, layer, record, lower, blocks, width)
+        record = lower
 
 
 @op
@@ -188,7 +179,7 @@ def small_examples(
     settings = pointer_at(table, at.SETTINGS, np.int64)
     scratch = advance(numbers_at(table, at.SCRATCH, theta), thread * get(settings, at.SCRATCH_SIZE))
     parts, widest = get(settings, at.PARTS), get(settings, at.PANEL)
-    width = 1 if get(settings, at.WIDTH) == 1 else 2 * lanes_of(theta)
+    width = 1 if get(settings, at.WIDTH) == 1 else 2 * simd.lanes_of(theta)
     blocks = 1 if width == 1 else (count + width - 1) // width
     for part in range(part_begin(parts, thread, n), part_begin(parts, thread + 1, n)):
         grads = numbers_at(table, at.GRADS, theta)
@@ -199,8 +190,8 @@ def small_examples(
         begin = part_begin(blocks, part, parts) * width
         end = min(part_begin(blocks, part + 1, parts) * width, count)
         if begin >= end:
-            for i in range(0, get(settings, at.N_PARAMETERS), lanes_of(theta)):
-                store(grads, i, splat(theta, 0))
+            for i in range(0, get(settings, at.N_PARAMETERS), simd.lanes_of(theta)):
+                simd.store(grads, i, simd.splat(theta, 0))
         position, seed = begin, ZERO
         while position < end:
             _panel(
@@ -225,7 +216,7 @@ def small_batch(table, team, settings, step_reals, thread, n, first, count, tota
         for layer in range(1, get(settings, at.DEPTH) + 1):
             record = at.record_of(table, layer)
             start, end = get(record, at.WEIGHTS_AT), get(record, at.BIASES_AT)
-            weights = bytes_at(table, at.THETA, start, get(settings, at.ITEM))
+            weights = simd.bytes_at(table, at.THETA, start, get(settings, at.ITEM))
             call(table, at.SUM_SQUARES, weights, end - start, weight_sumsq)
     barrier(team, n)
     if thread == 0:

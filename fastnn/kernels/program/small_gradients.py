@@ -1,19 +1,8 @@
 """dW and db of one panel of a small network: by lanes that run over the inputs or, for few, over the examples."""
 
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler import simd
 from fastnn.kernels.compiler.policy import inner
-from fastnn.kernels.compiler.simd import (
-    advance,
-    broadcast,
-    call,
-    get,
-    lanes_of,
-    load,
-    load_part,
-    put,
-    store,
-    store_part,
-)
 from fastnn.kernels.matmul.dots import COLUMNS, DOT_HEIGHT, dot_tile, row_sums
 from fastnn.kernels.matmul.micro_kernel import PARTIAL_SUM, PLAIN
 
@@ -37,10 +26,10 @@ def _gradient_over_inputs(table, grads, bias_grads, seed, D, n_out, packed, n_in
     columns, examples: of the panel; how many of them are examples.
     tile: room for TILE_SIZE numbers.
     """
-    wide = 2 * lanes_of(D)
+    wide = 2 * simd.lanes_of(D)
     panels = n_in // wide
     if panels > 0:
-        call(
+        simd.call(
             table, at.PRODUCT, grads, wide, n_in, seed, grads, D, columns, 1, n_out, examples, packed, wide * columns,
             wide, panels, wide, PLAIN, grads, 0.0, tile,
         )  # fmt: skip
@@ -50,21 +39,21 @@ def _gradient_over_inputs(table, grads, bias_grads, seed, D, n_out, packed, n_in
             rows = min(TAIL_ROWS, n_out - i)
             if seed == PARTIAL_SUM:
                 for r in range(rows):
-                    for j in range(0, wide, lanes_of(D)):
-                        store(tile, r * wide + j, load_part(grads, (i + r) * n_in + k + j, n - j))
-            call(
-                table, at.PRODUCT, tile, 0, wide, seed, tile, advance(D, i * columns), columns, 1, rows, examples,
-                advance(packed, k * columns), 0, wide, 1, wide, PLAIN, tile, 0.0, tile,
+                    for j in range(0, wide, simd.lanes_of(D)):
+                        simd.store(tile, r * wide + j, simd.load_part(grads, (i + r) * n_in + k + j, n - j))
+            simd.call(
+                table, at.PRODUCT, tile, 0, wide, seed, tile, simd.advance(D, i * columns), columns, 1, rows, examples,
+                simd.advance(packed, k * columns), 0, wide, 1, wide, PLAIN, tile, 0.0, tile,
             )  # fmt: skip
             for r in range(rows):
-                for j in range(0, n, lanes_of(D)):
-                    store_part(grads, (i + r) * n_in + k + j, load(tile, r * wide + j), n - j)
+                for j in range(0, n, simd.lanes_of(D)):
+                    simd.store_part(grads, (i + r) * n_in + k + j, simd.load(tile, r * wide + j), n - j)
     for i in range(0, n_out, COLUMNS):
         rows = min(COLUMNS, n_out - i)
-        row_sums(advance(D, i * columns), columns, rows, 0, 1, examples, examples, tile)
+        row_sums(simd.advance(D, i * columns), columns, rows, 0, 1, examples, examples, tile)
         for r in range(rows):
-            sum_ = get(tile, r)
-            put(bias_grads, i + r, get(bias_grads, i + r) + sum_ if seed == PARTIAL_SUM else sum_)
+            sum_ = simd.get(tile, r)
+            simd.put(bias_grads, i + r, simd.get(bias_grads, i + r) + sum_ if seed == PARTIAL_SUM else sum_)
 
 
 @inner
@@ -77,31 +66,31 @@ def _gradient_over_examples(grads, bias_grads, seed, D, n_out, A, n_in, columns,
         n = min(DOT_INPUTS, n_in - first)
         for i in range(0, n_out, DOT_HEIGHT):
             rows = min(DOT_HEIGHT, n_out - i)
-            d = advance(D, i * columns)
+            d = simd.advance(D, i * columns)
             for k in range(0, min(DOT_INPUTS, n_in + 1 - first), COLUMNS):
-                a, left, cell = advance(A, (first + k) * columns), n_in + 1 - first - k, advance(tile, k)
+                a, left, cell = simd.advance(A, (first + k) * columns), n_in + 1 - first - k, simd.advance(tile, k)
                 dot_tile(d, columns, rows, 0, a, columns, left, 0, 1, examples, examples, cell, DOT_ROW)
             for r in range(rows):
                 row = (i + r) * n_in + first
-                for k in range(0, n, lanes_of(grads)):
-                    sums = load(tile, r * DOT_ROW + k)
+                for k in range(0, n, simd.lanes_of(grads)):
+                    sums = simd.load(tile, r * DOT_ROW + k)
                     if seed == PARTIAL_SUM:
-                        sums = load_part(grads, row + k, n - k) + sums
-                    store_part(grads, row + k, sums, n - k)
+                        sums = simd.load_part(grads, row + k, n - k) + sums
+                    simd.store_part(grads, row + k, sums, n - k)
                 if n_in - first < DOT_INPUTS:
-                    sum_ = get(tile, r * DOT_ROW + n_in - first)
-                    put(bias_grads, i + r, get(bias_grads, i + r) + sum_ if seed == PARTIAL_SUM else sum_)
+                    sum_ = simd.get(tile, r * DOT_ROW + n_in - first)
+                    simd.put(bias_grads, i + r, simd.get(bias_grads, i + r) + sum_ if seed == PARTIAL_SUM else sum_)
 
 
 @inner
 def _gradient_of_one(grads, bias_grads, D, n_out, A, n_in):
     """dW and db of a single example."""
-    lanes = lanes_of(D)
+    lanes = simd.lanes_of(D)
     for i in range(n_out):
-        d = broadcast(D, i)
-        put(bias_grads, i, get(D, i))
+        d = simd.broadcast(D, i)
+        simd.put(bias_grads, i, simd.get(D, i))
         for k in range(0, n_in, lanes):
-            store_part(grads, i * n_in + k, d * load_part(A, k, n_in - k), n_in - k)
+            simd.store_part(grads, i * n_in + k, d * simd.load_part(A, k, n_in - k), n_in - k)
 
 
 @inner
@@ -111,12 +100,13 @@ def layer_gradient(table, scratch, grads, seed, record, below, A, packed, column
     `record` and `below` are the layer's and that of the one below; `grads` are a part's gradients of all parameters;
     `A` and `packed` are the activations below, twice; the other arguments are as in `_gradient_over_inputs`.
     """
-    n_out, n_in = get(record, at.UNITS), get(below, at.UNITS)
-    D = advance(scratch, get(record, at.DELTAS_AT))
-    own, biases = advance(grads, get(record, at.WEIGHTS_AT)), advance(grads, get(record, at.BIASES_AT))
+    n_out, n_in = simd.get(record, at.UNITS), simd.get(below, at.UNITS)
+    D = simd.advance(scratch, simd.get(record, at.DELTAS_AT))
+    own = simd.advance(grads, simd.get(record, at.WEIGHTS_AT))
+    biases = simd.advance(grads, simd.get(record, at.BIASES_AT))
     if columns == 1:
         _gradient_of_one(own, biases, D, n_out, A, n_in)
-    elif get(below, at.OVER_INPUTS) != 0:
+    elif simd.get(below, at.OVER_INPUTS) != 0:
         _gradient_over_inputs(table, own, biases, seed, D, n_out, packed, n_in, columns, examples, tile)
     else:
         _gradient_over_examples(own, biases, seed, D, n_out, A, n_in, columns, examples, tile)

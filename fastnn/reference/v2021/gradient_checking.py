@@ -110,6 +110,6 @@ def gradient_check_n(
     """
     print_msg = checks.flag("print_msg", print_msg)
     difference = gradient_checking.compare_gradients(
-        gradient_checking._costs_around, parameters, gradients, X, Y, epsilon
+        gradient_checking.costs_around, parameters, gradients, X, Y, epsilon
     )
     return gradient_checking.verdict(difference) if print_msg else difference
