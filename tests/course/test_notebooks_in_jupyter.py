@@ -11,9 +11,9 @@ pytest.importorskip("matplotlib")
 
 import notebooks
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_jit]
 
-
+@pytest.mark.slow
+@pytest.mark.needs_jit
 @pytest.mark.parametrize(("topic", "version"), NOTEBOOKS)
 def test_switched_notebook_prints_and_draws_the_same(tmp_path, topic, version):
     result = notebooks.compare(topic, version, tmp_path, length=201, warm_only=True)
