@@ -20,11 +20,11 @@ print(*(f"{level} {processor}" for level, (processor, _) in GENERIC.items()), se
 """
 COMPILE = """
 import numpy as np
-from fastnn.engine.runtime import cores
+from fastnn.engine.runtime import compilers
 from fastnn.kernels import everything
 from fastnn.kernels.compiler.together import compile_together
 
-compile_together([job for dtype in (np.float32, np.float64) for job in everything.jobs(dtype)], cores())
+compile_together([job for dtype in (np.float32, np.float64) for job in everything.jobs(dtype)], compilers)
 """
 # Prints the names of what the machine code in a file calls.
 SYMBOLS = """
@@ -66,7 +66,7 @@ def main(tree):
             settings = {"FASTNN_SIMD": level, "NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
             run(tree, COMPILE, NUMBA_CACHE_DIR=cache, **settings)
             paths = [*Path(cache).rglob("*.nbc")]
-            strange = {name for name in run(tree, SYMBOLS, *paths) if not MAY_CALL.fullmatch(name)}
+            strange = {name for name in run(tree, SYMBOLS, *paths) if name and not MAY_CALL.fullmatch(name)}
             if strange:
                 raise SystemExit(f"another system may lack what this code calls: {', '.join(sorted(strange))}")
             for path in paths:

@@ -11,7 +11,7 @@ from numba.core.codegen import get_host_cpu_features
 from numpy.typing import DTypeLike
 
 from fastnn import checks
-from fastnn.engine.runtime import QUOTA, available_threads, cores
+from fastnn.engine.runtime import QUOTA, available_threads, compilers, cores
 from fastnn.kernels import everything
 from fastnn.kernels.compiler import cache, host
 from fastnn.kernels.compiler.together import compile_together
@@ -74,9 +74,9 @@ def show_config(mode: str = "stdout") -> dict[str, str] | None:
     Notes
     -----
     Asking starts no threads. "threads" is what the affinity of this process, its control group's quota and numba's mask
-    allow. "cache" names the folders that machine code is read from, in that order; the last is written to, unless it is
-    said to be read-only. FASTNN_SIMD in the environment (avx512, avx2, neon or none) forces the vector instructions,
-    and NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
+    allow. "cache" names the folders that machine code is read from, in that order; it is written to the one that is not
+    said to be read-only or shipped, which is what a wheel may bring. FASTNN_SIMD in the environment (avx512, avx2, neon
+    or none) forces the vector instructions, and NUMBA_THREADING_LAYER (omp, tbb or workqueue) the threading layer.
 
     Examples
     --------
@@ -132,8 +132,8 @@ def warmup(dtype: DTypeLike | None = None) -> None:
     wanted = [checks.float_dtype("dtype", d) for d in (("float32", "float64") if dtype is None else (dtype,))]
     if numba.config.DISABLE_JIT:
         return
-    threads = available_threads()
-    found = [job for number_type in wanted for job in everything.jobs(number_type, teams=threads > 1)]
-    compile_together(found, threads)
+    teams = available_threads() > 1
+    found = [job for number_type in wanted for job in everything.jobs(number_type, teams)]
+    compile_together(found, compilers)
     for job in found:
         job.compile()

@@ -50,8 +50,8 @@ _spent_ns = 0
 _lost_ns = 0
 
 
-def _control_groups(process: Path) -> Iterator[Path]:
-    """Folders of the control groups, each within the next, that may limit the processors of a process."""
+def _control_groups(process: Path, controller: str = "cpu") -> Iterator[Path]:
+    """Folders of the control groups, each within the next, that may limit a process's processors, or its memory."""
     paths = {}
     for line in (process / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -62,8 +62,8 @@ def _control_groups(process: Path) -> Iterator[Path]:
         kind, _, options = system.split(" ")[:3]
         if kind == "cgroup2":
             path = paths.get("", "/")
-        elif kind == "cgroup" and "cpu" in options.split(","):
-            path = paths.get("cpu", "/")
+        elif kind == "cgroup" and controller in options.split(","):
+            path = paths.get(controller, "/")
         else:
             continue
         root, point = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), field) for field in mount.split(" ")[3:5])
@@ -89,6 +89,25 @@ def _cgroup_quota(process: Path = Path("/proc/self")) -> int:
     return sys.maxsize if math.isinf(granted) else max(1, math.ceil(granted))
 
 
+def _free_memory(process: Path = Path("/proc/self"), system: Path = Path("/proc/meminfo")) -> float:
+    """Bytes that the system and a process's control groups can spare; infinite where nothing is known."""
+    free = math.inf
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = system.read_text().splitlines()
+        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    with contextlib.suppress(OSError, ValueError):
+        for group in _control_groups(process, "memory"):
+            for limit, used in (("max", "current"), ("limit_in_bytes", "usage_in_bytes")):
+                with contextlib.suppress(OSError, ValueError):
+                    room = int((group / f"memory.{limit}").read_text()) - int((group / f"memory.{used}").read_text())
+                    # Copies of files, which it gives back.
+                    words = (group / "memory.stat").read_text().split()
+                    free = min(
+                        free, room + int(dict(zip(words[::2], words[1::2], strict=True)).get("inactive_file", 0))
+                    )
+    return free
+
+
 def cores() -> int:
     """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -112,6 +131,16 @@ def available_threads() -> int:
 
 
 QUOTA = _cgroup_quota()
+
+# Most that a process takes which compiles kernels: 190 MB.
+COMPILER_BYTES = 256 << 20
+
+
+def compilers() -> int:
+    """Processes that may compile at once, this one among them: for each a core, and memory."""
+    free = _free_memory()
+    threads = available_threads()
+    return threads if math.isinf(free) else max(1, min(threads, 1 + int(free) // COMPILER_BYTES))
 
 
 def _mask() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.engine.autotuner import Autotuner, guessed_step_ns
 from fastnn.engine.plan import Plan
-from fastnn.engine.runtime import ABORTED, available_threads, run_team
+from fastnn.engine.runtime import ABORTED, compilers, run_team
 from fastnn.kernels import layout as at
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.compiler.simd import NUMBER_TYPES
@@ -142,7 +142,7 @@ class Workspace:
         self.step_ns = guessed_step_ns(plan.batch, self.n_parameters, sum(architecture.sizes), self.dtype.itemsize)
         self.autotuner = Autotuner(plan.most_threads, self.step_ns)
         teams = task == at.TRAIN and self.autotuner.choices != [1]
-        compile_together(op_jobs([body, *needed.values()], self.dtype) + entries.jobs(teams), available_threads())
+        compile_together(op_jobs([body, *needed.values()], self.dtype) + entries.jobs(teams), compilers)
         for slot, op in needed.items():
             self.arrays[slot] = op.address(self.dtype)
         # Where the body begins.

@@ -1,5 +1,6 @@
-"""Control groups: the strictest quota of processors holds."""
+"""Control groups: the strictest quota of processors holds, and the least room for memory."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -72,6 +73,37 @@ def test_without_control_groups_there_is_no_quota(tmp_path):
     (tmp_path / "cgroup").write_text("nonsense")
     (tmp_path / "mountinfo").write_text("nonsense")
     assert runtime._cgroup_quota(tmp_path) == sys.maxsize
+
+
+@pytest.mark.parametrize(
+    ("groups", "mounts", "files", "wanted"),
+    [
+        (["0::/a/b"], V2, {"fs/a/b/memory.max": "max", "fs/a/b/memory.current": "7"}, 4096),
+        (["0::/a/b"], V2, {"fs/a/memory.max": "1000", "fs/a/memory.current": "800"}, 300),
+        (["0::/a"], V2, {"fs/a/memory.max": "9000", "fs/a/memory.current": "800"}, 4096),
+        (
+            ["2:memory:/a", "0::/"], HYBRID,
+            {"fs/memory/a/memory.limit_in_bytes": "1000", "fs/memory/a/memory.usage_in_bytes": "600"}, 500,
+        ),
+        (["0::/a"], V2, {"fs/a/memory.max": "nonsense", "fs/a/memory.current": "1"}, 4096),
+    ],
+)  # fmt: skip
+def test_the_least_room_for_memory_counts(tmp_path, groups, mounts, files, wanted):
+    kept = {str(Path(path).with_name("memory.stat")): "anon 1\ninactive_file 100\n" for path in files}
+    process = control_groups(tmp_path, groups, mounts, {**files, **kept})
+    system = tmp_path / "meminfo"
+    system.write_text("MemTotal: 9 kB\nMemAvailable: 4 kB\n")
+    assert runtime._free_memory(process, system) == wanted
+
+
+def test_where_nothing_is_known_of_memory_it_does_not_matter(tmp_path):
+    assert runtime._free_memory(tmp_path, tmp_path / "meminfo") == math.inf
+
+
+def test_there_is_no_process_that_compiles_without_memory(monkeypatch):
+    for free, most in ((0.0, 1), (float(runtime.COMPILER_BYTES), 2), (math.inf, sys.maxsize)):
+        monkeypatch.setattr(runtime, "_free_memory", lambda free=free: free)
+        assert runtime.compilers() == min(runtime.available_threads(), most)
 
 
 @pytest.fixture

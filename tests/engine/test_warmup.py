@@ -31,6 +31,7 @@ WARM = """
 import numpy as np
 from numba.core import event
 import fastnn
+from fastnn import optimization
 from fastnn.kernels.compiler import policy
 from fastnn.regularization import model as regularized
 from fastnn.optimization import model
@@ -59,6 +60,13 @@ with event.install_recorder("numba:run_pass") as passes:
         assert fastnn.gradient_check(trainer, X, Y[0]) < 1e-2
     model(X, Y, [2, 5, 2, 1], "adam", mini_batch_size=7, num_epochs=3, print_cost=False)
     regularized(X, Y, num_iterations=3, keep_prob=0.8, print_cost=False)
+    P = optimization.initialize_parameters([2, 5, 2, 1])
+    A, cache = optimization.forward_propagation(X, P)
+    grads = optimization.backward_propagation(X, Y, cache)
+    optimization.compute_cost(A, Y)
+    optimization.update_parameters_with_gd(P, grads, 0.1)
+    optimization.update_parameters_with_momentum(P, grads, optimization.initialize_velocity(P), 0.9, 0.1)
+    optimization.update_parameters_with_adam(P, grads, *optimization.initialize_adam(P), 2)
 print(again, len(passes.buffer))
 """
 

@@ -37,9 +37,8 @@ SECONDS = {
 }  # fmt: skip
 OTHERS_SECONDS = 0.5
 
-# Work that pays for a process, which takes a second to start and up to 190 MB.
+# Work that pays for a process, which takes a second to start.
 WORTH_SECONDS = 2.0
-WORKER_BYTES = 256 << 20
 
 # A process that takes so long for the last of its kernels has come to a halt, or this one is faster.
 PATIENCE_SECONDS = 120.0
@@ -176,17 +175,10 @@ def _first_in(folder):
         yield first
 
 
-def _free_memory():
-    """Bytes that the system can spare, as far as is known."""
-    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
-        return 1024 * next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    return math.inf
-
-
 def compile_together(jobs, processes):
-    """Compile the jobs that are neither loaded nor in the cache, in so many processes at most; this one is the first.
+    """Compile the jobs that are neither loaded nor in the cache, in at most as many processes as `processes` returns.
 
-    The others are started for more than a few seconds of work only. Without a cache nothing is done.
+    This one is the first. Others are started for more than a few seconds of work only; without a cache nothing is done.
     """
     missing = [job for job in dict.fromkeys(jobs) if not job.is_ready()] if JIT else []
     folder = writable_folder() if missing else None
@@ -199,7 +191,7 @@ def compile_together(jobs, processes):
         others = 0
         if first and seconds > WORTH_SECONDS and _is_python():
             worth = math.ceil(seconds / max(missing[0].seconds, WORTH_SECONDS))
-            others = int(min(processes - 1, worth - 1, _free_memory() // WORKER_BYTES))
+            others = min(processes(), worth) - 1
         _share_out(missing, others, progress)
         for job in missing:
             job.compile()
