@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.course import direct, propagation
+from fastnn.course.first_run import numpy_is_done_first
 from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
 from fastnn.course.propagation import backward_propagation, forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import (
@@ -107,7 +108,10 @@ def _run(
     if checks.flag("warn_redefined", warn_redefined):
         warn_of_redefined(settings.functions())
     record = optimization_record(settings.decay) if print_cost else None
-    parameters = _train(X, Y, settings, record)
+    batch = min(settings.mini_batch_size, X.shape[1])
+    steps = settings.num_epochs * -(-X.shape[1] // batch)
+    waits = not numpy_is_done_first(settings.layers_dims, batch, steps, settings.optimizer)
+    parameters = (_train if waits else propagation.silent(reference._train))(X, Y, settings, record)
     if record is not None:
         record.draw(settings.last_rate)
     return parameters

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.course import direct, propagation
+from fastnn.course.first_run import numpy_is_done_first
 from fastnn.course.model_run import GRADIENT_DESCENT, CourseTraining
 from fastnn.course.propagation import forward_propagation, predict, predict_dec, relu, sigmoid
 from fastnn.course.updates import update_parameters
@@ -138,7 +139,8 @@ def model(  # noqa: D103
     if checks.flag("warn_redefined", warn_redefined):
         warn_of_redefined(settings.functions())
     record = regularization_record() if print_cost else None
-    parameters = _train(X, Y, settings, record)
+    waits = not numpy_is_done_first([X.shape[0], 20, 3, 1], X.shape[1], settings.num_iterations)
+    parameters = (_train if waits else propagation.silent(reference._train))(X, Y, settings, record)
     if record is not None:
         record.draw(learning_rate)
     return parameters

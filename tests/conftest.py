@@ -9,11 +9,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fastnn import interrupts
+from fastnn.course import first_run
 
 pytest.register_assert_rewrite("course_twins", "engine_cases", "processes")
 
 # Under NUMBA_DISABLE_JIT kernels are plain Python, hundreds of times slower: tests scale their sizes by this.
 JIT = not numba.config.DISABLE_JIT
+
+# The compiled side is compiled, whatever the cache has.
+first_run.NUMPY_MEANWHILE = False
 
 # No test opens a window, nor does a process that it starts.
 os.environ["MPLBACKEND"] = "agg"

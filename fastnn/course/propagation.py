@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn.course import direct
-from fastnn.engine.runtime import PARALLEL_WORK_NS, launch
+from fastnn.course.first_run import pays
+from fastnn.engine.runtime import launch
 from fastnn.kernels.course.activations import RELU, SIGMOID, activation_forward
 from fastnn.kernels.course.backward import hidden_backward, output_delta, weight_gradient
 from fastnn.kernels.course.dropout import dropout_forward
@@ -28,7 +29,7 @@ _FLOAT64 = np.dtype(np.float64)
 _FLOAT32 = np.dtype(np.float32)
 
 # Machine code does silently what NumPy would warn about.
-_silent = np.errstate(all="ignore")
+silent = np.errstate(all="ignore")
 
 # Serial time of the kernels, rough: nanoseconds per multiply-add, and per element of each pass.
 FMA_NS = 0.06
@@ -67,14 +68,14 @@ def ready(array: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
     return np.ascontiguousarray(array, dtype)
 
 
-@_silent
+@silent
 def _activation(x: np.ndarray, dtype: np.dtype | None, activation: int, element_ns: float) -> np.ndarray:
     """Return the activation of x, in a fresh array or as a scalar."""
     if x.ndim != 2:  # kernels are compiled for matrices
         out = _activation(x.reshape(1, -1), dtype, activation, element_ns)
         return out.reshape(x.shape) if x.ndim else out[0, 0]
     work_ns = element_ns * x.size
-    if work_ns < PARALLEL_WORK_NS:
+    if not pays(activation_forward, work_ns):
         found = direct.activation(x, activation)
         if found is not None:
             return found
@@ -102,14 +103,14 @@ def relu(x: ArrayLike) -> np.ndarray:
     return _activation(x, x.dtype, RELU, RELU_NS)
 
 
-@_silent
+@silent
 def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) -> tuple[np.ndarray, np.ndarray]:
     """Return Z and A of one layer, or those of the reference where there is no kernel for the dtype."""
     dtype = compiled_dtype(W, A_prev, b)
     shape = (W.shape[0], A_prev.shape[1])
     pass_ns = (RELU_NS if activation == RELU else SIGMOID_NS) + 2 * FRESH_NS
     work_ns = FMA_NS * W.size * shape[1] + pass_ns * shape[0] * shape[1]
-    if dtype is None or work_ns < PARALLEL_WORK_NS:
+    if dtype is None or not pays(layer_forward, work_ns):
         Z = np.dot(W, A_prev) + b
         return Z, np.maximum(0, Z) if activation == RELU else activations.logistic(Z)
     W, A_prev, b = ready(W, dtype), ready(A_prev, dtype), ready(b, dtype)
@@ -121,7 +122,7 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
 def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a mask drawn from NumPy's stream, and A with it: A D / keep_prob."""
     uniform = np.random.rand(*A.shape)
-    if A.dtype not in (_FLOAT64, _FLOAT32) or DROPOUT_NS * A.size < PARALLEL_WORK_NS:
+    if A.dtype not in (_FLOAT64, _FLOAT32) or not pays(dropout_forward, DROPOUT_NS * A.size):
         D = uniform < keep_prob
         return D, A * D / keep_prob
     D, kept = np.empty(A.shape, np.bool_), np.empty_like(A)
@@ -170,7 +171,7 @@ def _cache_dtype(X: np.ndarray, Y: np.ndarray, cache: Sequence[np.ndarray]) -> n
     return dtype if compiled_dtype(cache[-3], X, Y) == dtype else None
 
 
-@_silent
+@silent
 def backward(
     X: np.ndarray,
     Y: np.ndarray,
@@ -185,7 +186,7 @@ def backward(
     """
     dtype = _cache_dtype(X, Y, cache)
     weights = sum(array.size for array in cache[-2 :: -4 if keep_prob is None else -5])
-    if dtype is None or FMA_NS * weights * X.shape[1] < PARALLEL_WORK_NS:
+    if dtype is None or not pays(weight_gradient, FMA_NS * weights * X.shape[1]):
         if mean:
             return layers.mean_backward(X, Y, cache)
         return layers.total_backward(X, Y, cache, lambd, keep_prob)
@@ -227,12 +228,12 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Cache) -> Arrays:
     return backward(X, Y, cache, mean=True)
 
 
-@_silent
+@silent
 def total_cross_entropy(A: np.ndarray, Y: np.ndarray, skip_nan: bool) -> np.floating:
     """Return the sum of -y log(a) - (1-y) log(1-a) over all outputs, with or without its NaN."""
     # In NumPy 1.0 - Y makes float64 of integers, and the cost with it.
     dtype = compiled_dtype(A, Y) if Y.dtype.kind == "f" else _FLOAT64
-    if dtype is None or compiled_dtype(A) is None or COST_NS * A.size < PARALLEL_WORK_NS:
+    if dtype is None or compiled_dtype(A) is None or not pays(cross_entropy, COST_NS * A.size):
         cost: np.floating = (np.nansum if skip_nan else np.sum)(layers.cross_entropy(A, Y))
         return cost
     terms = np.empty(A.size, dtype)
@@ -247,14 +248,14 @@ def mean_cross_entropy(A: np.ndarray, Y: np.ndarray) -> np.floating:
     return cost
 
 
-@_silent
+@silent
 def squared_weights(parameters: Arrays) -> np.floating:
     """Return the sum of the squares of all weights."""
     total: Any = 0
     for layer in range(1, len(parameters) // 2 + 1):
         W = parameters[f"W{layer}"]
         dtype = compiled_dtype(W)
-        if dtype is None or RELU_NS * W.size < PARALLEL_WORK_NS:
+        if dtype is None or not pays(square_sum, RELU_NS * W.size):
             total = total + np.sum(np.square(W))
             continue
         partial = np.empty((W.size + SQUARES_PER_SUM - 1) // SQUARES_PER_SUM, dtype)

@@ -4,8 +4,9 @@ import numpy as np
 
 from fastnn import checks
 from fastnn.course import direct
-from fastnn.course.propagation import documented_as
-from fastnn.engine.runtime import PARALLEL_WORK_NS, launch
+from fastnn.course.first_run import pays
+from fastnn.course.propagation import documented_as, silent
+from fastnn.engine.runtime import launch
 from fastnn.kernels.course.functions import ADAM, GRADIENT_DESCENT, MOMENTUM
 from fastnn.kernels.course.optimizers import adam_update, gd_update, momentum_update
 from fastnn.reference.course import layers, optimizers, propagation
@@ -32,9 +33,8 @@ def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
     return ready
 
 
-def _is_small(parameters: Arrays, element_ns: float) -> bool:
-    """Tell whether a step is over in NumPy before a kernel would be compiled, or threads have woken up."""
-    return element_ns * sum(array.size for array in parameters.values()) < PARALLEL_WORK_NS
+def _size(parameters: Arrays) -> int:
+    return sum(array.size for array in parameters.values())
 
 
 def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
@@ -42,8 +42,8 @@ def _gradient_step(parameters: Arrays, grads: Arrays, learning_rate: float) -> A
         return parameters
     n_layers = checks.companions("grads", parameters, grads)
     learning_rate = checks.real_number("learning_rate", learning_rate)
-    if _is_small(parameters, GD_NS):
-        return layers.gradient_step(parameters, grads, learning_rate)
+    if not pays(gd_update, GD_NS * _size(parameters)):
+        return silent(layers.gradient_step)(parameters, grads, learning_rate)
     updated = {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], parameters[b], grads[db])
@@ -81,8 +81,8 @@ def update_parameters_with_momentum(
     checks.companions("v", parameters, v)
     beta = checks.real_number("beta", beta)
     learning_rate = checks.real_number("learning_rate", learning_rate)
-    if _is_small(parameters, MOMENTUM_NS):
-        return optimizers.momentum_step(parameters, grads, v, beta, learning_rate)
+    if not pays(momentum_update, MOMENTUM_NS * _size(parameters)):
+        return silent(optimizers.momentum_step)(parameters, grads, v, beta, learning_rate)
     updated, velocities = {}, {}
     for w, b, dw, db in checks.layer_keys[2 * n_layers]:
         arrays = _ready(parameters[w], grads[dw], v[dw], parameters[b], grads[db], v[db])
@@ -131,8 +131,8 @@ def update_parameters_with_adam(
     beta1 = checks.real_number("beta1", beta1)
     beta2 = checks.real_number("beta2", beta2)
     epsilon = checks.real_number("epsilon", epsilon)
-    if _is_small(parameters, ADAM_NS):
-        return optimizers.adam_step(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
+    if not pays(adam_update, ADAM_NS * _size(parameters)):
+        return silent(optimizers.adam_step)(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
     left1, left2 = 1 - np.float64(beta1) ** step, 1 - np.float64(beta2) ** step
     settings = np.array([beta1, 1 - beta1, left1, beta2, 1 - beta2, left2, epsilon, learning_rate])

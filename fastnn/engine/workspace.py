@@ -64,6 +64,12 @@ def _address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def ops_of(ops: Mapping[int, Op], task: int, is_small: bool) -> dict[int, Op]:
+    """Return those of the ops that a task calls by the plan of small nets, or by that of large ones."""
+    others = OF_LARGE if is_small else OF_SMALL
+    return {slot: op for slot, op in ops.items() if task in TASKS_OF.get(slot, (task,)) and slot not in others}
+
+
 class SparseColumns:
     """A sparse table with an example in each row, seen as columns: `shape` is (n_x, m).
 
@@ -131,10 +137,8 @@ class Workspace:
         for slot, array in arrays.items():
             self.arrays[slot] = array
         self._describe(training, loss_terms)
-        task, others = plan.task, OF_LARGE if plan.is_small else OF_SMALL
-        needed = {
-            slot: op for slot, op in ops.items() if task in TASKS_OF.get(slot, (task,)) and slot not in others
-        }  # fmt: skip
+        task = plan.task
+        needed = ops_of(ops, task, plan.is_small)
         if self.arrays[at.REALS][at.CLIP]:
             needed[at.CLIP_WIDELY] = ops[at.CLIP_WIDELY]
         # Types and strides of the data that the settings describe.

@@ -20,11 +20,12 @@ PACKAGE = Path(fastnn.__file__).parent
 
 RUN = """
 import numpy as np
-from fastnn.initialization import relu
-from fastnn.kernels.course.activations import activation_forward
-result = relu(np.array([-1.0, 2.0])).tolist()
+from fastnn.kernels.course.activations import RELU, activation_forward
+x = np.array([[-1.0, 2.0]])
+result = np.empty_like(x)
+activation_forward(x, result, RELU, 1)
 stats = activation_forward.stats
-print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), *result)
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), *result[0])
 """
 FRESH, LOADED = [0, 1, 0, 2], [1, 0, 0, 2]
 

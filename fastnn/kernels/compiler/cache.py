@@ -191,6 +191,15 @@ class KernelCache(NullCache):
                     return True
         return False
 
+    def holds_some(self):
+        """Whether there is code of this function for whatever types."""
+        begin = self._py_func.__name__.strip("<>") + "-"
+        for folder in {*_folders(config.CACHE_DIR), SHIPPED}:
+            with contextlib.suppress(OSError):
+                if any(name.startswith(begin) and name.endswith(".nbc") for name in os.listdir(folder)):
+                    return True
+        return False
+
     def load_overload(self, sig, target_context):
         """Compiled code for the argument types `sig` (a tuple, or a signature), or None."""
         target_context.refresh()

@@ -26,7 +26,7 @@ from numba import config
 from fastnn.interrupts import held
 from fastnn.kernels.compiler.cache import writable_folder
 from fastnn.kernels.compiler.host import JIT, LEVEL
-from fastnn.kernels.compiler.notices import Progress
+from fastnn.kernels.compiler.notices import COMPILING, Progress, say
 from fastnn.kernels.compiler.policy import Op
 
 # CPU seconds that the longest of them took to compile, rough; the others take some half a second.
@@ -106,6 +106,7 @@ class _Worker(threading.Thread):
     def __init__(self, queue, progress):
         super().__init__(daemon=True)
         self._queue, self._progress = queue, progress
+        self.job = None  # what it is at
         # In a session of its own, Ctrl-C on the terminal does not reach it. It ends with its stdin.
         self._process = subprocess.Popen(
             [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", _PROGRAM],
@@ -131,14 +132,16 @@ class _Worker(threading.Thread):
         with contextlib.suppress(Exception):
             self._send(sys.path)
             while True:
-                job = self._queue.popleft()
+                self.job = job = self._queue.popleft()
                 self._send((job.name, job.types))
                 answer = b" "
                 while answer not in (b"", _DONE):
                     answer = self._process.stdout.readline()
+                self.job = None
                 if not answer:
                     return
-                self._progress.step()
+                if self._progress is not None:
+                    self._progress.step()
 
     def end(self):
         """End the process, whatever it does, and its thread."""
@@ -175,24 +178,110 @@ def _first_in(folder):
         yield first
 
 
+def _missing(jobs):
+    """Return the jobs that are neither loaded nor in the cache, the largest first, so that none is left at the end."""
+    missing = [job for job in dict.fromkeys(jobs) if not job.is_ready()] if JIT else []
+    return sorted(missing, key=lambda job: -job.seconds)
+
+
+def seconds_missing(jobs):
+    """CPU seconds that it will take, roughly, to compile what is neither loaded nor in the cache."""
+    return sum(job.seconds for job in _missing(jobs))
+
+
+class _Background(threading.Thread):
+    """Other processes that compile while this one goes on; a thread waits for them, and holds the folder's lock."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self._folder, self.queue, self.workers = folder, deque(), []
+        self._prepared = threading.Event()
+
+    def run(self):
+        """Start processes for what is in the queue, and end them when it is empty."""
+        with _first_in(self._folder) as first:
+            try:
+                with contextlib.suppress(OSError, RuntimeError, MemoryError):
+                    for _ in range(self.processes if first else 0):
+                        self.workers.append(_Worker(self.queue, None))
+            finally:
+                self._prepared.set()
+            for worker in self.workers:
+                worker.join()
+                worker.end()
+
+    def begin(self, jobs, processes):
+        """Start."""
+        self.processes = processes
+        self.queue.extend(jobs)
+        self.start()
+
+    def help_with(self, jobs, progress):
+        """Compile those of the jobs here that no process is at, and wait for the others."""
+        self._prepared.wait(PATIENCE_SECONDS)
+        for job in jobs:
+            if any(worker.job == job for worker in self.workers):
+                continue
+            with contextlib.suppress(ValueError):  # the queue may have lost it meanwhile
+                self.queue.remove(job)
+            job.compile()
+            progress.step()
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while any(worker.job in jobs for worker in self.workers) and time.monotonic() < patience:
+            time.sleep(0.01)
+
+
+_background: _Background | None = None
+
+
+def _forget_background():
+    global _background
+    _background = None
+
+
+if hasattr(os, "register_at_fork"):
+    # Its thread is not in the child.
+    os.register_at_fork(after_in_child=_forget_background)
+
+
+def compile_meanwhile(jobs, processes):
+    """Let other processes compile the jobs that are neither loaded nor in the cache; return at once.
+
+    processes: returns how many processes there may be at most, this one among them; one is started in any case.
+    """
+    global _background
+    if _background is not None and _background.is_alive():
+        return
+    missing = _missing(jobs)
+    folder = writable_folder() if missing else None
+    if folder is None or not _is_python():
+        return
+    say(f"{COMPILING}; NumPy computes meanwhile", "compiling")
+    _background = _Background(folder)
+    with contextlib.suppress(RuntimeError, MemoryError):  # no thread to be had
+        _background.begin(missing, max(1, processes() - 1))
+
+
 def compile_together(jobs, processes):
     """Compile the jobs that are neither loaded nor in the cache, in at most as many processes as `processes` returns.
 
     This one is the first. Others are started for more than a few seconds of work only; without a cache nothing is done.
     """
-    missing = [job for job in dict.fromkeys(jobs) if not job.is_ready()] if JIT else []
+    missing = _missing(jobs)
     folder = writable_folder() if missing else None
     if folder is None:
         return
-    # The largest first, so that none is left alone at the end.
-    missing.sort(key=lambda job: -job.seconds)
     seconds = sum(job.seconds for job in missing)
-    with _first_in(folder) as first, Progress(len(missing)) as progress:
-        others = 0
-        if first and seconds > WORTH_SECONDS and _is_python():
-            worth = math.ceil(seconds / max(missing[0].seconds, WORTH_SECONDS))
-            others = min(processes(), worth) - 1
-        _share_out(missing, others, progress)
+    with Progress(len(missing)) as progress:
+        if _background is not None and _background.is_alive():
+            _background.help_with(missing, progress)
+        else:
+            with _first_in(folder) as first:
+                others = 0
+                if first and seconds > WORTH_SECONDS and _is_python():
+                    worth = math.ceil(seconds / max(missing[0].seconds, WORTH_SECONDS))
+                    others = min(processes(), worth) - 1
+                _share_out(missing, others, progress)
         for job in missing:
             job.compile()
 
