@@ -103,7 +103,7 @@ def _last_digit(number):
 
 
 def compare(topic, version, folder, length=None, warm_only=False):
-    """Run a notebook plain and switched, with an empty cache and with the same once more, or with this machine's own.
+    """Run a notebook plain and switched, with an empty cache and with it filled, or with this machine's own.
 
     Returns
     -------
@@ -113,7 +113,12 @@ def compare(topic, version, folder, length=None, warm_only=False):
     path = write_notebook(folder, topic, version, length)
     switched = switch(path)
     caches = {"warm": None} if warm_only else dict.fromkeys(("empty", "warm"), folder / "cache")
-    runs = {"plain": run(path), **{name: run(switched, cache) for name, cache in caches.items()}}
+    runs = {"plain": run(path)}
+    for name, cache in caches.items():
+        if name == "warm":
+            warm_up = [sys.executable, "-c", "import fastnn; fastnn.warmup('float64')"]
+            subprocess.run(warm_up, env=environment(cache), check=True)
+        runs[name] = run(switched, cache)
     cells = [
         {
             "cell": number,

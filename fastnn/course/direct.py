@@ -24,9 +24,9 @@ from fastnn.kernels.course.objects import ARRAY_WORDS, DTYPE_BITS, DTYPE_WORD, H
 from fastnn.kernels.course.ops import sum_terms
 from fastnn.reference.course.layers import Arrays, Cache
 
-# Calls after which a function is taken to be within a loop: by then NumPy has taken some 5 ms, and 1000 more would take
-# as long as the compilation.
-MANY_CALLS = 100
+# Calls after which machine code is loaded if the cache has it, which takes 0.5 s where it is the first in a process,
+# and after which it is compiled. By then NumPy has taken 0.5 and 5 ms, and is likely to be in a loop.
+FEW_CALLS, MANY_CALLS = 10, 100
 
 _FLOAT64 = np.dtype(np.float64)
 _BOOL = np.dtype(np.bool_)
@@ -76,11 +76,12 @@ class _Direct:
         self._op, self._calls = op, 0
 
     def prepare(self, calls: int = 1) -> np.ndarray | None:
-        """Return the table if the machine code is in the cache, or worth compiling after so many calls."""
-        first = not self._calls
+        """Return the table if machine code is worth loading or compiling after so many calls."""
+        few = self._calls < FEW_CALLS
         self._calls += calls
-        # A first call looks into the cache, where an earlier process may have put it.
-        if not JIT or not (self._calls > MANY_CALLS or (first and self._op.is_ready(_FLOAT64))):
+        if not JIT or self._calls < FEW_CALLS:
+            return None
+        if self._calls < MANY_CALLS and not (few and self._op.is_ready(_FLOAT64)):
             return None
         if not _is_as_expected():
             return None

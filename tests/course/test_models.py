@@ -444,6 +444,7 @@ def test_published_gradient_check_n(capsys):
 @pytest.mark.parametrize("small_ns", [0.0, math.inf], ids=["in parallel", "small"])
 def test_costs_around_every_parameter(monkeypatch, small_ns):
     monkeypatch.setattr(gradient_checking, "SMALL_CHECK_NS", small_ns)
+    monkeypatch.setattr(direct, "FEW_CALLS", 0)
     monkeypatch.setattr(direct, "MANY_CALLS", 0)
     for sizes, m in itertools.product(([2, 1], [4, 5, 3, 1], [3, 17, 2]), (1, 3, 65) if JIT else (1, 3)):
         X, Y = draw_data(sizes[0], sizes[-1], m)
