@@ -13,6 +13,7 @@ COMPILED, REFERENCE = "fastnn", "fastnn.reference"
 
 def course(side, module):
     """Import a course module of one side: from functions only, for asv imports every suite."""
+    importlib.import_module("fastnn.course.first_run").NUMPY_MEANWHILE = False
     return importlib.import_module(f"{side}.{module}")
 
 

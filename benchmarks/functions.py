@@ -218,8 +218,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["course", "large", "loop"], help="one of the three tables")
     only = parser.parse_args().only
+    from fastnn.course import first_run
     from fastnn.engine import runtime
 
+    first_run.NUMPY_MEANWHILE = False
     print(f"{runtime.available_threads()} threads, numpy {np.__version__}; medians of {ROUNDS} rounds, float64")
     tables = (
         ("course", [2, 10, 5, 1], 300),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.checks import layer_keys
+from fastnn.course import first_run
 from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.course import functions
@@ -75,15 +76,17 @@ class _Direct:
         self.table: np.ndarray | None = None
         self._op, self._calls = op, 0
 
-    def prepare(self, calls: int = 1) -> np.ndarray | None:
-        """Return the table if machine code is worth loading or compiling after so many calls."""
+    def _is_worth_it(self, calls: int) -> bool:
+        """Count calls, and tell whether to load or to compile."""
         few = self._calls < FEW_CALLS
         self._calls += calls
-        if not JIT or self._calls < FEW_CALLS:
-            return None
-        if self._calls < MANY_CALLS and not (few and self._op.is_ready(_FLOAT64)):
-            return None
-        if not _is_as_expected():
+        if self._calls >= MANY_CALLS or not first_run.NUMPY_MEANWHILE:
+            return True
+        return few and self._calls >= FEW_CALLS and self._op.is_ready(_FLOAT64)
+
+    def prepare(self, calls: int = 1) -> np.ndarray | None:
+        """Return the table once there is machine code."""
+        if not JIT or not self._is_worth_it(calls) or not _is_as_expected():
             return None
         addresses = [self._op.address(_FLOAT64), sum_terms.address(_FLOAT64)]
         self.table = np.array([*addresses, id(np.ndarray), _code(_FLOAT64), _code(_BOOL)], np.int64)

@@ -16,7 +16,7 @@ from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.kernels.program import entries
 from fastnn.kernels.program.body import body
 
-# Tests and benchmarks, which mean the machine code, wait for it.
+# Tests and benchmarks, which mean the machine code, say False and wait for it.
 NUMPY_MEANWHILE = True
 
 # Rough times of the reference: of a layer's calls in one step, of those that update its W and b, of an element of its

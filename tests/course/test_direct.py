@@ -13,20 +13,13 @@ from processes import environment
 from strategies import EXAMPLES, Case, Guarded, laid_out
 
 from fastnn import gradient_checking, initialization, optimization, regularization
-from fastnn.course import direct
+from fastnn.course import direct, first_run
 from fastnn.kernels.course import functions
 from fastnn.kernels.course.activations import RELU, SIGMOID
 from fastnn.reference.course import layers, optimizers
 from fastnn.reference.course.activations import logistic
 
 pytestmark = pytest.mark.needs_jit
-
-
-@pytest.fixture(autouse=True)
-def compiled(monkeypatch):
-    """From the first call on."""
-    monkeypatch.setattr(direct, "FEW_CALLS", 0)
-    monkeypatch.setattr(direct, "MANY_CALLS", 0)
 
 
 nets = st.builds(
@@ -269,7 +262,7 @@ def test_threads_do_not_disturb_each_other():
 
 def run_against_guards():
     """Call everything on arrays that touch pages nobody may touch: a step outside ends the process."""
-    direct.FEW_CALLS = direct.MANY_CALLS = 0
+    first_run.NUMPY_MEANWHILE = False
     for at_end in (True, False):
         memory = Guarded(at_end)
 
@@ -318,7 +311,7 @@ FEW_AND_MANY = """
 import sys
 import numpy as np
 from fastnn import initialization
-from fastnn.course import direct
+from fastnn.course import direct, first_run
 x = np.ones((2, 3))
 ready = []
 for call in range(direct.MANY_CALLS):

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from strategies import LAYOUTS, laid_out, numbers
 
 from fastnn import gradient_checking, initialization, optimization, regularization
-from fastnn.course import direct
 from fastnn.engine import slices
 from fastnn.reference import gradient_checking as reference_checking
 from fastnn.reference import initialization as reference_initialization
@@ -444,8 +443,6 @@ def test_published_gradient_check_n(capsys):
 @pytest.mark.parametrize("small_ns", [0.0, math.inf], ids=["in parallel", "small"])
 def test_costs_around_every_parameter(monkeypatch, small_ns):
     monkeypatch.setattr(gradient_checking, "SMALL_CHECK_NS", small_ns)
-    monkeypatch.setattr(direct, "FEW_CALLS", 0)
-    monkeypatch.setattr(direct, "MANY_CALLS", 0)
     for sizes, m in itertools.product(([2, 1], [4, 5, 3, 1], [3, 17, 2]), (1, 3, 65) if JIT else (1, 3)):
         X, Y = draw_data(sizes[0], sizes[-1], m)
         parameters = reference_optimization.initialize_parameters(sizes)
