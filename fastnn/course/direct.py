@@ -21,7 +21,7 @@ from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.policy import Op
 from fastnn.kernels.course import functions
 from fastnn.kernels.course.functions import DROPOUT, LOOK, PLAIN
-from fastnn.kernels.course.objects import ARRAY_WORDS, DTYPE_BITS, DTYPE_WORD, HALF, ITEMS_AT, on_objects
+from fastnn.kernels.course.objects import ARRAY_WORDS, DTYPE_BITS, DTYPE_WORD, HALF, ITEMS_AT, N_ITEMS_WORD, on_objects
 from fastnn.kernels.course.ops import sum_terms
 from fastnn.reference.course.layers import Arrays, Cache
 
@@ -52,6 +52,7 @@ def _is_as_expected() -> bool:
     others = [np.dtype(name) for name in ("f4", ">f8", "i8", "u8", "?", "M8[s]", "O", "c8")]
     return (
         _word(id(items) + ITEMS_AT, 1) == id(_FLOAT64)
+        and _word(id(items) + ITEMS_AT, N_ITEMS_WORD) == 2
         and (kind, data, dtype) == (id(np.ndarray), probe.ctypes.data, id(_FLOAT64))
         and (n_axes & HALF, flags & HALF) == (2, probe.flags.num)
         and [_word(dimensions, axis) for axis in (0, 1)] == [2, 3]

@@ -341,6 +341,14 @@ def test_where_objects_lie_otherwise_nobody_looks_into_them(monkeypatch):
     assert fresh.prepare() is not None
 
 
+def test_too_few_objects_are_refused():
+    case = Case(3, [4, 5, 3, 2], 7)
+    direct.forward(case.X, case.parameters)
+    for objects in ((), (case.X,), (case.X, *case.parameters.values())):
+        done, _ = direct.on_objects(direct._forward.table, id(objects) + direct.ITEMS_AT, 3, 1, 0.0, 0.0, 0.0, 0.0, 0.0)
+        assert not done
+
+
 def test_public_functions_go_the_direct_way(monkeypatch):
     def none_other(*arguments, **options):
         raise AssertionError("the long way")

@@ -22,8 +22,9 @@ ARRAY_WORDS = _TYPE, _DATA, _NDIM, _DIMENSIONS, _DTYPE, _FLAGS = [_HEADER + word
 DTYPE_WORD = _HEADER + 1
 DTYPE_BITS = ~0xFF000000
 
-# From the address of a tuple to that of its first item.
+# From the address of a tuple to that of its first item; and from there back to how many there are, in words.
 ITEMS_AT = tuple.__basicsize__
+N_ITEMS_WORD = (object.__basicsize__ - tuple.__basicsize__) // 8
 
 # The number of dimensions and the flags are ints, of half a word.
 HALF = 0xFFFFFFFF
@@ -55,6 +56,8 @@ def bytes_of(items, index):
 @inner
 def are_matrices(items, table, n_float64, n_bool):
     """Whether objects are arrays, not of a subclass, with two axes and contiguous rows: of float64, then of bool."""
+    if get(items, N_ITEMS_WORD) < n_float64 + n_bool:
+        return False
     for index in range(n_float64 + n_bool):
         words = pointer_at(items, index, np.int64)
         # In this order: only arrays have what is asked for after the first question.
