@@ -97,35 +97,22 @@ def compare(ours, reference, arguments):
     return mine, theirs, statistics.median(b / a for a, b in rounds)
 
 
-HELPERS = {
-    "optimization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_cost"),
-    "initialization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_loss",
-                       "update_parameters"),
-    "regularization": ("sigmoid", "relu", "forward_propagation", "backward_propagation", "compute_cost",
-                       "update_parameters"),
-}  # fmt: skip
-
-
-def switched(module, names):
-    """The notebook's own code, in which functions of ours take the place of those `names`."""
-    ours = importlib.import_module(f"fastnn.{module}")
-    namespace = dict(vars(plain))
-    if module == "regularization":
-        namespace |= {"compute_cost": plain.compute_loss, "backward_propagation": plain.total_backward}
-        namespace["compute_cost_with_regularization"] = plain.cost_with_regularization
-    replaced = {name: getattr(ours, name) for name in names}
-    for name, function in list(namespace.items()):
-        if isinstance(function, types.FunctionType):
-            copy = types.FunctionType(function.__code__, namespace, name, function.__defaults__)
-            namespace[name] = copy
-    namespace.update(replaced)
-    return types.SimpleNamespace(**namespace)
+def sides_of(module):
+    """Return the notebook's own code, that with our functions for its helpers, and that with all that we have."""
+    public = importlib.import_module(f"fastnn.{module}")
+    sides = []
+    for kept in (lambda name, helpers: True, lambda name, helpers: name not in helpers, lambda name, helpers: False):
+        namespace, helpers = plain.notebook(module)
+        ours = {name: getattr(public, name) for name in public.__all__ if name in namespace and not kept(name, helpers)}
+        namespace.update(ours)
+        sides.append(types.SimpleNamespace(**namespace))
+    return sides
 
 
 def optimization_loop(of, X, Y, optimizer, epochs):
     """The loop over mini-batches that a learner writes."""
-    parameters = plain.initialize_parameters([2, 5, 2, 1])
-    v, s = plain.initialize_adam(parameters)
+    parameters = of.initialize_parameters([2, 5, 2, 1])
+    v, s = of.initialize_adam(parameters)
     t = 0
     for epoch in range(epochs):
         for batch_X, batch_Y in of.random_mini_batches(X, Y, 64, 11 + epoch):
@@ -144,7 +131,7 @@ def optimization_loop(of, X, Y, optimizer, epochs):
 
 def initialization_loop(of, X, Y, steps):
     """The loop of the initialization notebook."""
-    parameters = plain.initialize_parameters([2, 10, 5, 1])
+    parameters = of.initialize_parameters_he([2, 10, 5, 1])
     for _ in range(steps):
         a, cache = of.forward_propagation(X, parameters)
         of.compute_loss(a, Y)
@@ -154,7 +141,7 @@ def initialization_loop(of, X, Y, steps):
 
 def regularization_loop(of, X, Y, regularizer, steps):
     """The loop of the regularization notebook."""
-    parameters = plain.initialize_parameters([2, 20, 3, 1])
+    parameters = of.initialize_parameters([2, 20, 3, 1])
     for _ in range(steps):
         if regularizer == "dropout":
             a, cache = of.forward_propagation_with_dropout(X, parameters, 0.86)
@@ -174,8 +161,10 @@ def regularization_loop(of, X, Y, regularizer, steps):
 
 def checks_loop(of, X, Y, checks):
     """The gradient checking notebook's last function, again and again."""
-    parameters = plain.initialize_parameters([4, 5, 3, 1])
-    grads = plain.total_backward(X, Y, plain.forward_propagation(X, parameters)[1])
+    from fastnn.reference import gradient_checking, optimization
+
+    parameters = optimization.initialize_parameters([4, 5, 3, 1])
+    grads = gradient_checking.backward_propagation_n(X, Y, gradient_checking.forward_propagation_n(X, Y, parameters)[1])
     with contextlib.redirect_stdout(None):
         return [of.gradient_check_n(parameters, grads, X, Y, 1e-3) for _ in range(checks)]
 
@@ -197,9 +186,7 @@ def loops():
         rng = np.random.default_rng(3)
         # As load_dataset makes them: transposed, with labels of integers.
         X, Y = rng.standard_normal(shape[::-1]).T, (rng.random((1, shape[1])) < 0.5).astype(np.int64)
-        public = importlib.import_module(f"fastnn.{module}").__all__
-        everything = [name for name in public if hasattr(plain, name) or name == "compute_cost_with_regularization"]
-        sides = [switched(module, names) for names in ((), HELPERS.get(module, ()), everything)]
+        sides = sides_of(module)
         calls = [functools.partial(loop, side, X, Y, *settings) for side in sides]
         results = [_numbers(call()) for call in calls]
         for result in results[1:]:
