@@ -153,12 +153,15 @@ def _notebook(path: Path, write: bool) -> int:
 
     try:
         switch = plan_switch(read_notebook(path))
-        print(switch.report(), flush=True)
-        if not write:
-            return 0
-        if not switch.changes():
-            raise UserError(f"there is nothing to change in {path}: no copy was written")
-        copy = path.with_name(f"{path.stem}.fastnn.ipynb")
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    print(switch.report(), flush=True)
+    if not write:
+        return 0
+    if not switch.changes():
+        raise UserError(f"there is nothing to change in {path}: no copy was written")
+    copy = path.with_name(f"{path.stem}.fastnn.ipynb")
+    try:
         write_copy(switch.notebook, switch.sources, copy)
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -110,12 +110,15 @@ class Switch:
             Lines to print.
         """
         lines = [f"{self.notebook.path}: {self.title}", *_listed(self.signs)]
-        if self.import_line:
+        if not self.changes():
+            lines += ["", "There is nothing to change."]
+        elif self.import_line:
             cells = ", ".join(map(str, self.import_cells))
             where = f"in place of the helpers' imports (cell {cells})" if cells else "before the first use"
             lines += ["", f"Import, {where}:", textwrap.indent(self.import_line, "    ")]
         if self.deleted:
-            lines += ["", "Delete these definitions, which fastnn has:", *_listed(self.deleted)]
+            title = "Delete these definitions, which fastnn has (what they compute has not been compared):"
+            lines += ["", title, *_listed(self.deleted)]
         if self.kept:
             lines += ["", "Left as it is:", *_listed(self.kept)]
         if self.needed:
@@ -140,7 +143,7 @@ def _lacking(file: Path) -> str:
         for root in roots
         if root not in ("", *sys.modules) and not file.with_name(f"{root}.py").exists() and find_spec(root) is None
     ]
-    return f" (imports {', '.join(missing)}: not installed)" if missing else ""
+    return f" (imports {', '.join(missing)}: not installed; README says what to do)" if missing else ""
 
 
 def _listed(signs: list[Sign]) -> list[str]:

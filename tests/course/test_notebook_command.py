@@ -115,7 +115,7 @@ def test_report_names_definitions_and_files(tmp_path, command):
     assert "beside the notebook: testCases.py (not there), public_tests.py" in printed
     (tmp_path / "public_tests.py").write_text("from no_such_tools.testing import *\nimport reg_utils, numpy")
     _, printed, _ = command(tmp_path / "regularization_2021.ipynb")
-    assert "public_tests.py (imports no_such_tools: not installed), datasets" in printed
+    assert "public_tests.py (imports no_such_tools: not installed; README says what to do), datasets" in printed
 
 
 def test_copy_runs_and_prints_the_same(tmp_path, command):
@@ -360,8 +360,10 @@ def test_no_file_is_replaced(write, command):
 def test_copy_of_a_copy_has_nothing_to_change(write, command):
     path = write("from init_utils import *", "relu(1)\n%timeit predict(1)", "def relu(x):\n    return x")
     assert command(path, "--write")[0] == 0
-    code, _, error = command(copy_of(path), "--write")
+    code, printed, error = command(copy_of(path), "--write")
     assert code == 2
+    assert "\nThere is nothing to change.\n" in printed
+    assert "Import" not in printed
     assert "there is nothing to change in" in error
 
 

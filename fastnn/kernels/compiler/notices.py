@@ -76,6 +76,8 @@ class Progress:
         with self._lock:
             self._ended = True
             if self._shown:
+                if not error[0]:
+                    self._done = self._total  # some were found in the cache in the end
                 _write("\n" if error[0] else f"{self._text()} done in {time.monotonic() - self._begin:.0f} s\n")
 
     def _text(self):
