@@ -119,6 +119,7 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     return Z, A
 
 
+@silent
 def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a mask drawn from NumPy's stream, and A with it: A D / keep_prob."""
     uniform = np.random.rand(*A.shape)
