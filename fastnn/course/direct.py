@@ -180,7 +180,9 @@ def _forward_with_dropout(
     uniform = [np.random.rand(*Z.shape) for Z in hidden]
     masks = [_empty(Z.shape, _BOOL) for Z in hidden]
     objects = (*objects, *uniform, *masks)
-    on_objects(table, id(objects) + ITEMS_AT, n, DROPOUT, float(keep_prob), 0.0, 0.0, 0.0, 0.0)
+    done, _ = on_objects(table, id(objects) + ITEMS_AT, n, DROPOUT, float(keep_prob), 0.0, 0.0, 0.0, 0.0)
+    if not done:  # another thread has reshaped an array meanwhile
+        return None
     cache: list[np.ndarray] = []
     for layer, mask in enumerate(masks):
         cache += (made[2 * layer], mask, made[2 * layer + 1], given[2 * layer + 1], given[2 * layer + 2])
@@ -210,6 +212,8 @@ def backward(
         table = _backward.prepare()
         if table is None:
             return None
+    if not isinstance(cache, tuple | list):
+        return None
     try:
         m = X.shape[1]
         if not X.flags.c_contiguous:
@@ -299,9 +303,11 @@ def update(
     done, _ = on_objects(table, id(objects) + ITEMS_AT, n, rule, rate, b, c, d, e)
     if not done:
         return False
-    parameters.update(zip(names, new, strict=True))
-    for k, moment in enumerate(moments):
-        moment.update(zip(of_gradients, moved[k * n : k * n + n], strict=True))
+    # One by one: mappings which are not dicts may have no `update`.
+    for k, name in enumerate(names):
+        parameters[name] = new[k]
+    for k, name in enumerate(of_gradients * len(moments)):
+        moments[k // n][name] = moved[k]
     return True
 
 

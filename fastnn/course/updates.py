@@ -110,8 +110,11 @@ def update_parameters_with_adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, Arrays, Arrays]:
+    # In one dict a moment, or the gradient, is replaced by the other moment while they are still needed.
+    shared = v is s or v is grads
     if (
-        type(t) is int
+        not shared
+        and type(t) is int
         and 0 < t < 2**53
         and direct.is_number(learning_rate)
         and direct.is_number(epsilon)
@@ -131,7 +134,7 @@ def update_parameters_with_adam(
     beta1 = checks.real_number("beta1", beta1)
     beta2 = checks.real_number("beta2", beta2)
     epsilon = checks.real_number("epsilon", epsilon)
-    if not pays(adam_update, ADAM_NS * _size(parameters)):
+    if shared or not pays(adam_update, ADAM_NS * _size(parameters)):
         return silent(optimizers.adam_step)(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
     left1, left2 = 1 - np.float64(beta1) ** step, 1 - np.float64(beta2) ** step

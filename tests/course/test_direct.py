@@ -1,5 +1,6 @@
 """Functions of the notebooks in one call: equal to the reference, and handed back untouched where they do not fit."""
 
+import collections
 import pickle
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def test_what_does_not_fit_is_left_alone(place, odd):
         assert direct.backward(case.X, Y, case.cache) is None
     if place in case.parameters:
         at = next(i for i, array in enumerate(case.cache) if array is case.parameters[place])
-        for cache in (case.cache[:at], (*case.cache[:at], parameters[place], *case.cache[at + 1 :])):
+        changed = (*case.cache[:at], parameters[place], *case.cache[at + 1 :])
+        for cache in (case.cache[:at], changed, dict(enumerate(case.cache))):
             assert direct.backward(case.X, labels(case), cache) is None
     assert np.random.randint(10**6) == np.random.RandomState(5).randint(10**6)
 
@@ -232,6 +234,55 @@ def test_dicts_that_do_not_fit_are_left_alone(change):
     assert not direct.update(2, parameters, case.grads, (), 0.1)
     assert not direct.update(2, dict(case.parameters), grads if change != "more" else {}, (), 0.1)
     assert direct.cost_with_weights(case.A, case.Y, parameters, 0.1) is None
+
+
+@pytest.mark.parametrize("shared", ["v and s", "v and grads", "s and grads"])
+def test_dicts_in_two_places_are_updated_in_the_notebooks_order(shared):
+    case = Case(3, [4, 5, 3, 2], 7)
+
+    def dicts():
+        parameters, grads, v, s = map(dict, (case.parameters, case.grads, case.v, case.s))
+        v |= {name: np.abs(array) for name, array in v.items()}  # where it is s its root is taken
+        one = {"v and s": (grads, v, v), "v and grads": (v, v, s), "s and grads": (s, v, s)}
+        return parameters, *one[shared]
+
+    mine, theirs = dicts(), dicts()
+    optimization.update_parameters_with_adam(*mine, 2)
+    optimizers.update_parameters_with_adam(*theirs, 2)
+    same(mine, theirs, 1e-12)
+
+
+class ChangingItsMind(dict):
+    """Gives matrices of many more rows from some time on."""
+
+    left = 0
+
+    def __getitem__(self, name):
+        self.left -= 1
+        array = super().__getitem__(name)
+        return array if self.left >= 0 else np.ones((500 * array.shape[0], array.shape[1]))
+
+
+def test_parameters_that_change_after_their_check_are_not_computed_with():
+    case = Case(3, [4, 5, 1], 7)
+    parameters = ChangingItsMind(case.parameters)
+    for left in (13, 14, 15):
+        parameters.left = left
+        with pytest.raises(ValueError):  # noqa: PT011 (NumPy's own sentences)
+            gradient_checking.gradient_check_n(parameters, case.grads, case.X, case.Y)
+
+
+class NoUpdate(collections.UserDict):
+    update = None
+
+
+def test_mappings_need_no_update():
+    case = Case(3, [4, 5, 1], 7)
+    parameters = NoUpdate()
+    parameters.data = dict(case.parameters)
+    theirs = dict(case.parameters)
+    assert direct.update(functions.GRADIENT_DESCENT, parameters, case.grads, (), 0.1)
+    same(parameters.data, layers.gradient_step(theirs, case.grads, 0.1), 1e-12)
 
 
 def test_arrays_with_a_dtype_of_their_own_fit():
