@@ -21,13 +21,19 @@ ADAM_NS = 2.5
 
 
 def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
-    """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
-    dtype = arrays[0].dtype
+    """Return a weight's arrays and a bias's, contiguous, if all are float64 or all float32.
+
+    Other mixtures are NumPy's to promote, and so are other shapes than those that were checked, which a mapping of the
+    user's own may give.
+    """
+    dtype, half = arrays[0].dtype, len(arrays) // 2
     if dtype not in _FLOATS:
         return None
     ready = []
-    for array in arrays:
+    for place, array in enumerate(arrays):
         if array.dtype is not dtype and array.dtype != dtype:  # unpickled arrays have dtypes of their own
+            return None
+        if array.shape != arrays[half * (place >= half)].shape:
             return None
         ready.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
     return ready

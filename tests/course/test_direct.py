@@ -260,16 +260,27 @@ class ChangingItsMind(dict):
     def __getitem__(self, name):
         self.left -= 1
         array = super().__getitem__(name)
-        return array if self.left >= 0 else np.ones((500 * array.shape[0], array.shape[1]))
+        return array if self.left >= 0 else np.ones((50 * array.shape[0], array.shape[1]))
 
 
 def test_parameters_that_change_after_their_check_are_not_computed_with():
-    case = Case(3, [4, 5, 1], 7)
-    parameters = ChangingItsMind(case.parameters)
-    for left in (13, 14, 15):
-        parameters.left = left
-        with pytest.raises(ValueError):  # noqa: PT011 (NumPy's own sentences)
-            gradient_checking.gradient_check_n(parameters, case.grads, case.X, case.Y)
+    large, small = Case(3, [400, 300, 1], 7), Case(3, [4, 5, 1], 7)
+    # How often each may ask for an array before it has W1 as it was and b1 as it has become.
+    for calls, case, function in [
+        (10, large, lambda p: initialization.forward_propagation(large.X, p)),
+        (9, large, lambda p: optimization.update_parameters_with_gd(p, large.grads, 0.1)),
+        (13, large, lambda p: optimization.update_parameters_with_momentum(p, large.grads, dict(large.v), 0.9, 0.1)),
+        (
+            17,
+            large,
+            lambda p: optimization.update_parameters_with_adam(p, large.grads, dict(large.v), dict(large.s), 2),
+        ),
+        (11, small, lambda p: gradient_checking.gradient_check_n(p, small.grads, small.X, small.Y)),
+    ]:
+        parameters = ChangingItsMind(case.parameters)
+        parameters.left = calls
+        with pytest.raises(ValueError, match="could not be broadcast"):
+            function(parameters)
 
 
 class NoUpdate(collections.UserDict):
@@ -296,6 +307,11 @@ def test_large_work_is_left_to_tiles_and_threads():
     wide = Case(3, [80, 80, 1], 3)
     assert direct.forward(wide.X, wide.parameters) is None
     assert direct.backward(wide.X, labels(wide), wide.cache) is None
+    W = np.ones((2, direct.MOST_NUMBERS // 2))
+    b, A = np.ones((2, 1)), W / 2
+    assert not direct.update(functions.GRADIENT_DESCENT, {"W1": W, "b1": b}, {"dW1": W, "db1": b}, (), 0.1)
+    assert direct.cost(A, W, True, True) is not None
+    assert direct.cost(np.hstack([A, A]), np.hstack([W, W]), True, True) is None
 
 
 def test_threads_do_not_disturb_each_other():
