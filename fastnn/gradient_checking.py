@@ -4,6 +4,9 @@ Names, signatures and results are those of `fastnn.reference.gradient_checking`;
 reference's own.
 """
 
+import itertools
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -95,6 +98,10 @@ def _costs_around(
     X, Y = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(Y, np.float64)
     sizes = [X.shape[0], *(shape[0] for name, shape in shapes.items() if name.startswith("W"))]
     n_parameters = theta.size
+    fitting = [shape for n_in, n_out in itertools.pairwise(sizes) for shape in ((n_out, n_in), (n_out, 1))]
+    if [*shapes.values()] != fitting or sum(map(math.prod, fitting)) != n_parameters or Y.shape[0] != sizes[-1]:
+        # A dict of the user's own, or another thread, has changed them since they were checked: NumPy tells.
+        return reference.costs_around(theta, shapes, X, Y, epsilon)
     check_ns = 2 * X.shape[1] * (propagation.FMA_NS * n_parameters + propagation.SIGMOID_NS * sum(sizes[1:]))
     if check_ns * n_parameters < SMALL_CHECK_NS:
         found = direct.differences(theta, list(shapes.values()), X, Y, epsilon)

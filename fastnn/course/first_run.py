@@ -9,9 +9,10 @@ from fastnn.engine.runtime import PARALLEL_WORK_NS, compilers
 from fastnn.engine.small_plan import SMALL_NET
 from fastnn.engine.workspace import ops_of
 from fastnn.kernels import layout as at
+from fastnn.kernels.compiler.cache import writable_folder
 from fastnn.kernels.compiler.host import JIT
 from fastnn.kernels.compiler.together import Job, compile_meanwhile, op_jobs, seconds_missing
-from fastnn.kernels.course.functions import FUNCTION_OPS
+from fastnn.kernels.course import functions
 from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.kernels.program import entries
 from fastnn.kernels.program.body import body
@@ -29,7 +30,12 @@ FMA_NS = 0.5
 # NumPy takes some five times as long as a kernel on one thread, and a kernel some seconds to be compiled.
 SERIAL_NS_WORTH_COMPILING = 0.5e9
 
+# Rough time of the trainings that NumPy does in a process. Other processes have compiled everything long before, unless
+# something is in their way; then it is done here.
+NUMPY_SECONDS = 60.0
+
 _is_compiled = False
+_numpy_seconds = 0.0
 _work_ns: dict[object, float] = {}
 
 
@@ -84,9 +90,9 @@ def numpy_is_done_first(sizes: Sequence[int], batch: int, steps: int, optimizer:
     Returns
     -------
     bool
-        False as soon as everything is compiled, or in the cache.
+        False as soon as everything is compiled, or in the cache, or after a minute of such trainings.
     """
-    global _is_compiled
+    global _is_compiled, _numpy_seconds
     weights = [n_in * n_out for n_in, n_out in itertools.pairwise(sizes)]
     if not JIT or _is_compiled or not NUMPY_MEANWHILE or sum(weights) + sum(sizes[1:]) > SMALL_NET:
         return False
@@ -96,7 +102,11 @@ def numpy_is_done_first(sizes: Sequence[int], batch: int, steps: int, optimizer:
         return False
     step_ns = len(weights) * (LAYER_NS + UPDATE_NS[optimizer])
     step_ns += batch * (ELEMENT_NS * sum(sizes[1:]) + 3 * FMA_NS * sum(weights))
-    if 1e-9 * step_ns * steps > seconds:
+    numpy_seconds = 1e-9 * step_ns * steps
+    # Without a cache nobody compiles for this process.
+    most = NUMPY_SECONDS if writable_folder() else seconds
+    if numpy_seconds > seconds or _numpy_seconds + numpy_seconds > most:
         return False
-    compile_meanwhile(_training_jobs() + op_jobs(FUNCTION_OPS, "float64"), compilers)
+    _numpy_seconds += numpy_seconds
+    compile_meanwhile(_training_jobs() + functions.jobs(), compilers)
     return True

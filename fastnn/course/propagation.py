@@ -110,7 +110,9 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     shape = (W.shape[0], A_prev.shape[1])
     pass_ns = (RELU_NS if activation == RELU else SIGMOID_NS) + 2 * FRESH_NS
     work_ns = FMA_NS * W.size * shape[1] + pass_ns * shape[0] * shape[1]
-    if dtype is None or not pays(layer_forward, work_ns):
+    # A mapping of the user's own may give other arrays than those that were checked.
+    fit = W.shape[1:] == A_prev.shape[:1] and b.shape == (W.shape[0], 1)
+    if dtype is None or not fit or not pays(layer_forward, work_ns):
         Z = np.dot(W, A_prev) + b
         return Z, np.maximum(0, Z) if activation == RELU else activations.logistic(Z)
     W, A_prev, b = ready(W, dtype), ready(A_prev, dtype), ready(b, dtype)
@@ -119,6 +121,7 @@ def _layer(W: np.ndarray, A_prev: np.ndarray, b: np.ndarray, activation: int) ->
     return Z, A
 
 
+@silent
 def _dropped(A: np.ndarray, keep_prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a mask drawn from NumPy's stream, and A with it: A D / keep_prob."""
     uniform = np.random.rand(*A.shape)

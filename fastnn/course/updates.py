@@ -21,13 +21,19 @@ ADAM_NS = 2.5
 
 
 def _ready(*arrays: np.ndarray) -> list[np.ndarray] | None:
-    """Return the arrays, contiguous, if all are float64 or all float32; other mixtures are NumPy's to promote."""
-    dtype = arrays[0].dtype
+    """Return a weight's arrays and a bias's, contiguous, if all are float64 or all float32.
+
+    Other mixtures are NumPy's to promote, and so are other shapes than those that were checked, which a mapping of the
+    user's own may give.
+    """
+    dtype, half = arrays[0].dtype, len(arrays) // 2
     if dtype not in _FLOATS:
         return None
     ready = []
-    for array in arrays:
+    for place, array in enumerate(arrays):
         if array.dtype is not dtype and array.dtype != dtype:  # unpickled arrays have dtypes of their own
+            return None
+        if array.shape != arrays[half * (place >= half)].shape:
             return None
         ready.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
     return ready
@@ -110,8 +116,11 @@ def update_parameters_with_adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, Arrays, Arrays]:
+    # In one dict a moment, or the gradient, is replaced by the other moment while they are still needed.
+    shared = v is s or v is grads
     if (
-        type(t) is int
+        not shared
+        and type(t) is int
         and 0 < t < 2**53
         and direct.is_number(learning_rate)
         and direct.is_number(epsilon)
@@ -131,7 +140,7 @@ def update_parameters_with_adam(
     beta1 = checks.real_number("beta1", beta1)
     beta2 = checks.real_number("beta2", beta2)
     epsilon = checks.real_number("epsilon", epsilon)
-    if not pays(adam_update, ADAM_NS * _size(parameters)):
+    if shared or not pays(adam_update, ADAM_NS * _size(parameters)):
         return silent(optimizers.adam_step)(parameters, grads, v, s, step, learning_rate, beta1, beta2, epsilon)
     # NumPy's power, as in the reference: Python's raises for a zero to a negative power.
     left1, left2 = 1 - np.float64(beta1) ** step, 1 - np.float64(beta2) ** step

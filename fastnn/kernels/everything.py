@@ -5,9 +5,7 @@ import numpy as np
 from numba.core import types
 
 from fastnn.kernels.compiler.together import Job, op_jobs
-from fastnn.kernels.course import activations, backward, dropout, forward, gradient_check, losses, optimizers
-from fastnn.kernels.course.functions import FUNCTION_OPS
-from fastnn.kernels.course.objects import on_objects
+from fastnn.kernels.course import activations, backward, dropout, forward, functions, gradient_check, losses, optimizers
 from fastnn.kernels.course.ops import COURSE_OPS
 from fastnn.kernels.estimators.ops import ESTIMATOR_OPS
 from fastnn.kernels.matmul.gather import gather_sparse
@@ -56,9 +54,7 @@ def jobs(dtype, teams=True):
     array = types.Array(numba.from_dtype(dtype), 1, "C")
     found = op_jobs([*OPS.values(), *ESTIMATOR_OPS.values(), gather_sparse, body], dtype)
     if dtype == np.float64:
-        found += op_jobs([*COURSE_OPS.values(), *FUNCTION_OPS], dtype)
-        table = types.Array(types.int64, 1, "C")
-        found.append(Job(on_objects, (table, *(types.int64,) * 3, *(types.float64,) * 5)))
+        found += op_jobs(COURSE_OPS.values(), dtype) + functions.jobs()
     found += entries.jobs(teams)
     found.append(Job(entries.one, (entries.TABLE, entries.TABLE, array, array)))
     return list(dict.fromkeys(found + _course_kernels(dtype)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from fastnn import optimization
-from fastnn.course.propagation import documented_as
+from fastnn.course.propagation import documented_as, silent
 from fastnn.optimization import __all__ as __all__
 from fastnn.optimization import backward_propagation as backward_propagation
 from fastnn.optimization import compute_cost as compute_cost
@@ -47,7 +47,7 @@ def update_parameters_with_adam(  # noqa: D103
     parameters, v, s = optimization.update_parameters_with_adam(
         parameters, grads, v, s, t, learning_rate, beta1, beta2, epsilon
     )
-    return parameters, v, s, *corrected_moments(parameters, v, s, t, beta1, beta2)
+    return parameters, v, s, *silent(corrected_moments)(parameters, v, s, t, beta1, beta2)
 
 
 @documented_as(reference.model)

@@ -1,5 +1,6 @@
 """Functions of the notebooks in one call: equal to the reference, and handed back untouched where they do not fit."""
 
+import collections
 import pickle
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def test_what_does_not_fit_is_left_alone(place, odd):
         assert direct.backward(case.X, Y, case.cache) is None
     if place in case.parameters:
         at = next(i for i, array in enumerate(case.cache) if array is case.parameters[place])
-        for cache in (case.cache[:at], (*case.cache[:at], parameters[place], *case.cache[at + 1 :])):
+        changed = (*case.cache[:at], parameters[place], *case.cache[at + 1 :])
+        for cache in (case.cache[:at], changed, dict(enumerate(case.cache))):
             assert direct.backward(case.X, labels(case), cache) is None
     assert np.random.randint(10**6) == np.random.RandomState(5).randint(10**6)
 
@@ -234,6 +236,66 @@ def test_dicts_that_do_not_fit_are_left_alone(change):
     assert direct.cost_with_weights(case.A, case.Y, parameters, 0.1) is None
 
 
+@pytest.mark.parametrize("shared", ["v and s", "v and grads", "s and grads"])
+def test_dicts_in_two_places_are_updated_in_the_notebooks_order(shared):
+    case = Case(3, [4, 5, 3, 2], 7)
+
+    def dicts():
+        parameters, grads, v, s = map(dict, (case.parameters, case.grads, case.v, case.s))
+        v |= {name: np.abs(array) for name, array in v.items()}  # where it is s its root is taken
+        one = {"v and s": (grads, v, v), "v and grads": (v, v, s), "s and grads": (s, v, s)}
+        return parameters, *one[shared]
+
+    mine, theirs = dicts(), dicts()
+    optimization.update_parameters_with_adam(*mine, 2)
+    optimizers.update_parameters_with_adam(*theirs, 2)
+    same(mine, theirs, 1e-12)
+
+
+class ChangingItsMind(dict):
+    """Gives matrices of many more rows from some time on."""
+
+    left = 0
+
+    def __getitem__(self, name):
+        self.left -= 1
+        array = super().__getitem__(name)
+        return array if self.left >= 0 else np.ones((50 * array.shape[0], array.shape[1]))
+
+
+def test_parameters_that_change_after_their_check_are_not_computed_with():
+    large, small = Case(3, [400, 300, 1], 7), Case(3, [4, 5, 1], 7)
+    # How often each may ask for an array before it has W1 as it was and b1 as it has become.
+    for calls, case, function in [
+        (10, large, lambda p: initialization.forward_propagation(large.X, p)),
+        (9, large, lambda p: optimization.update_parameters_with_gd(p, large.grads, 0.1)),
+        (13, large, lambda p: optimization.update_parameters_with_momentum(p, large.grads, dict(large.v), 0.9, 0.1)),
+        (
+            17,
+            large,
+            lambda p: optimization.update_parameters_with_adam(p, large.grads, dict(large.v), dict(large.s), 2),
+        ),
+        (11, small, lambda p: gradient_checking.gradient_check_n(p, small.grads, small.X, small.Y)),
+    ]:
+        parameters = ChangingItsMind(case.parameters)
+        parameters.left = calls
+        with pytest.raises(ValueError, match="could not be broadcast"):
+            function(parameters)
+
+
+class NoUpdate(collections.UserDict):
+    update = None
+
+
+def test_mappings_need_no_update():
+    case = Case(3, [4, 5, 1], 7)
+    parameters = NoUpdate()
+    parameters.data = dict(case.parameters)
+    theirs = dict(case.parameters)
+    assert direct.update(functions.GRADIENT_DESCENT, parameters, case.grads, (), 0.1)
+    same(parameters.data, layers.gradient_step(theirs, case.grads, 0.1), 1e-12)
+
+
 def test_arrays_with_a_dtype_of_their_own_fit():
     case = Case(3, [4, 5, 3, 2], 7)
     X, parameters, cache = pickle.loads(pickle.dumps((case.X, case.parameters, case.masked_cache)))
@@ -245,6 +307,11 @@ def test_large_work_is_left_to_tiles_and_threads():
     wide = Case(3, [80, 80, 1], 3)
     assert direct.forward(wide.X, wide.parameters) is None
     assert direct.backward(wide.X, labels(wide), wide.cache) is None
+    W = np.ones((2, direct.MOST_NUMBERS // 2))
+    b, A = np.ones((2, 1)), W / 2
+    assert not direct.update(functions.GRADIENT_DESCENT, {"W1": W, "b1": b}, {"dW1": W, "db1": b}, (), 0.1)
+    assert direct.cost(A, W, True, True) is not None
+    assert direct.cost(np.hstack([A, A]), np.hstack([W, W]), True, True) is None
 
 
 def test_threads_do_not_disturb_each_other():

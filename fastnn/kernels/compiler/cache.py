@@ -20,9 +20,11 @@ from numba import config
 from numba.core.caching import NullCache
 from numba.core.codegen import get_host_cpu_features
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from fastnn.interrupts import held
 from fastnn.kernels.compiler import notices
 from fastnn.kernels.compiler.host import LEVEL
 
@@ -183,7 +185,9 @@ class KernelCache(NullCache):
 
     def holds(self, sig, target_context):
         """Whether a file has the code for the argument types `sig`, which may still turn out to be damaged."""
-        target_context.refresh()
+        # As whoever compiles does: two threads in it at once fail. Ctrl-C must not leave the lock taken.
+        with held(), global_compiler_lock:
+            target_context.refresh()
         for folder, processor in _sources(target_context.codegen()):
             name, key, origin = self._heading(sig, processor)
             with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:

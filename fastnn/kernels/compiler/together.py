@@ -137,11 +137,12 @@ class _Worker(threading.Thread):
                 answer = b" "
                 while answer not in (b"", _DONE):
                     answer = self._process.stdout.readline()
-                self.job = None
                 if not answer:
-                    return
+                    break
+                self.job = None
                 if self._progress is not None:
                     self._progress.step()
+        self.job = None
 
     def end(self):
         """End the process, whatever it does, and its thread."""
@@ -222,7 +223,7 @@ class _Background(threading.Thread):
         for job in jobs:
             if any(worker.job == job for worker in self.workers):
                 continue
-            with contextlib.suppress(ValueError):  # the queue may have lost it meanwhile
+            with contextlib.suppress(ValueError, IndexError):  # the queue may have lost it meanwhile, or another one
                 self.queue.remove(job)
             job.compile()
             progress.step()

@@ -6,6 +6,7 @@ layers have few units, and their products are over before a tile would be packed
 """
 
 import numpy as np
+from numba.core import types
 
 from fastnn.kernels.compiler.policy import Doubles, Integers, inner, op
 from fastnn.kernels.compiler.simd import (
@@ -22,11 +23,12 @@ from fastnn.kernels.compiler.simd import (
     store_part,
     total,
 )  # fmt: skip
+from fastnn.kernels.compiler.together import Job, op_jobs
 from fastnn.kernels.compiler.tracing import traced_pass, where
 from fastnn.kernels.course.activations import activation_span, sigmoid_pass
 from fastnn.kernels.course.backward import output_delta_pass, scaled_and_decayed_pass, scaled_pass
 from fastnn.kernels.course.losses import cross_entropy_span
-from fastnn.kernels.course.objects import SUM_TERMS, are_matrices, bytes_of, is_shaped, numbers_of, shape_of
+from fastnn.kernels.course.objects import SUM_TERMS, are_matrices, bytes_of, is_shaped, numbers_of, on_objects, shape_of
 from fastnn.kernels.formulas.activations import relu_pass
 from fastnn.kernels.formulas.optimizers import adam_pass, averaged_pass, sgd_pass
 
@@ -377,4 +379,8 @@ def activation(
     put(result, 0, 1.0)
 
 
-FUNCTION_OPS = (forward, backward, cost, update, differences, activation)
+def jobs():
+    """Return what there is to compile for them: the ops, and `on_objects`."""
+    table = types.Array(types.int64, 1, "C")
+    ops = forward, backward, cost, update, differences, activation
+    return [*op_jobs(ops, "float64"), Job(on_objects, (table, *(types.int64,) * 3, *(types.float64,) * 5))]
