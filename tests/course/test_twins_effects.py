@@ -12,7 +12,8 @@ from conftest import JIT
 from course_twins import CALLS, both, call, call_key, every_twin, leaves
 from strategies import Case
 
-from fastnn.course import propagation
+from fastnn import gradient_checking
+from fastnn.course import direct, first_run
 from fastnn.engine import autotuner, runtime
 
 
@@ -104,7 +105,10 @@ def test_initializers_and_loaders_leave_the_stream_alike(module):
 
 @pytest.fixture
 def team(monkeypatch):
-    """Set how many threads every launch gets, whatever its work, and every team, as far as there are so many."""
+    """Set how many threads every launch gets, whatever its work, and every team, as far as there are so many.
+
+    Nothing goes the direct way, which knows no threads.
+    """
 
     def use(n_threads):
         monkeypatch.setattr(runtime, "_take_threads", lambda work_ns: n_threads)
@@ -112,7 +116,12 @@ def team(monkeypatch):
         monkeypatch.setattr(autotuner.Autotuner, "next", lambda self, left: (n_threads, left))
 
     monkeypatch.setattr(runtime, "PARALLEL_WORK_NS", 0.0)
-    monkeypatch.setattr(propagation, "PARALLEL_WORK_NS", 0.0)
+    monkeypatch.setattr(first_run, "PARALLEL_WORK_NS", 0.0)
+    monkeypatch.setattr(gradient_checking, "SMALL_CHECK_NS", 0.0)
+    monkeypatch.setattr(direct._Direct, "prepare", lambda self, calls=1: None)
+    for value in vars(direct).values():
+        if isinstance(value, direct._Direct):
+            monkeypatch.setattr(value, "table", None)
     return use
 
 
