@@ -12,7 +12,8 @@ from conftest import JIT
 from course_twins import CALLS, both, call, call_key, every_twin, leaves
 from strategies import Case
 
-from fastnn.course import propagation
+from fastnn import gradient_checking
+from fastnn.course import direct, first_run
 from fastnn.engine import autotuner, runtime
 
 
@@ -112,7 +113,13 @@ def team(monkeypatch):
         monkeypatch.setattr(autotuner.Autotuner, "next", lambda self, left: (n_threads, left))
 
     monkeypatch.setattr(runtime, "PARALLEL_WORK_NS", 0.0)
-    monkeypatch.setattr(propagation, "PARALLEL_WORK_NS", 0.0)
+    monkeypatch.setattr(first_run, "PARALLEL_WORK_NS", 0.0)
+    monkeypatch.setattr(gradient_checking, "SMALL_CHECK_NS", 0.0)
+    # A whole function in one call would be the caller's thread's alone.
+    monkeypatch.setattr(direct, "JIT", False)
+    for function in vars(direct).values():
+        if isinstance(function, direct._Direct):
+            monkeypatch.setattr(function, "table", None)
     return use
 
 
