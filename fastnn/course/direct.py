@@ -1,9 +1,8 @@
 """Whole functions of the notebooks in one call of machine code, for what notebooks give them.
 
-That is float64 arrays of fitting shapes, for nets of a few thousand weights at most. Each function returns None for
-anything else, having changed nothing, and also while its machine code is neither in the cache nor worth compiling: a
-notebook calls most functions a few times, in which NumPy is done before a compiler has begun. Its caller then goes the
-long way, checks included.
+That is float64 arrays of fitting shapes, of small nets. Each function returns None for anything else, having changed
+nothing, and also while its machine code is neither in the cache nor worth compiling: a notebook calls most functions a
+few times, in which NumPy is done before a compiler has begun. Its caller then goes the long way, checks included.
 """
 
 import ctypes
