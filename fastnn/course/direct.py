@@ -24,12 +24,11 @@ from fastnn.kernels.course.objects import ARRAY_WORDS, DTYPE_BITS, DTYPE_WORD, H
 from fastnn.kernels.course.ops import sum_terms
 from fastnn.reference.course.layers import Arrays, Cache
 
-# Calls after which machine code is loaded if the cache has it, which takes 0.5 s where it is the first in a process,
-# and after which it is compiled. By then NumPy has taken 0.5 and 5 ms, and is likely to be in a loop.
+# Calls after which machine code is loaded if the cache has it, which takes long where it is the first in a process, and
+# after which it is compiled: whoever has called a function so often is likely to be in a loop.
 FEW_CALLS, MANY_CALLS = 10, 100
 
-# Parameters of an update, and outputs of a cost, beyond which threads are faster: two take 3.8 ms instead of 5.9 for
-# Adam's step of a million.
+# Parameters of an update, and outputs of a cost, beyond which it is left to threads.
 MOST_NUMBERS = 1 << 16
 
 _FLOAT64 = np.dtype(np.float64)

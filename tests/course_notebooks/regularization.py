@@ -55,7 +55,7 @@ def model(X, Y, learning_rate=0.3, num_iterations=30000, print_cost=True, lambd=
     plt.show()
     return parameters
 
-# %% tolerance=0.05
+# %% tolerance=0.02
 parameters = model(train_X, train_Y)
 print("On the training set:")
 predictions_train = predict(train_X, train_Y, parameters)

@@ -147,9 +147,9 @@ def forward(
 
     items: X, W1, b1, ..., Wn, bn, then what is written, Z1, A1, ..., Zn, An. With dropout the uniform numbers of each
     hidden layer follow, then the masks to be written.
-    code, a: LOOK, PLAIN or DROPOUT; keep_prob. With LOOK there may be uniform numbers and masks or none, as `a` says.
+    code, a: LOOK, PLAIN or DROPOUT; keep_prob.
     """
-    if not _is_forward(items, table, n, code == DROPOUT or (code == LOOK and a != 0.0)):
+    if not _is_forward(items, table, n, code == DROPOUT):
         return
     if code == LOOK:
         put(result, 0, 1.0)
